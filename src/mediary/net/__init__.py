@@ -1,0 +1,1 @@
+"""Outbound HTTP: the client, the guard before it, and the bounded download."""
