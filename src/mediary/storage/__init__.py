@@ -1,0 +1,1 @@
+"""Stores of immutable bytes under names; `base.py` says what one is."""
