@@ -1,0 +1,1 @@
+"""What each turn used, as the server measured it."""
