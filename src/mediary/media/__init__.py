@@ -1,0 +1,1 @@
+"""The media library: what comes in, under which name, and what is known of it."""
