@@ -1,0 +1,124 @@
+"""What a provider is: the messages it gets, the models it lists, the events it yields."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from mediary.events import Event, Media
+
+Kind = Literal["chat", "image", "speech"]
+
+
+@dataclass(slots=True, frozen=True)
+class Text:
+    """A piece of text; `source` names the document it comes from."""
+
+    text: str
+    source: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Image:
+    """A picture: its bytes with their type; `kept` says that it is in the library already."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    name: str | None = None
+    kept: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Audio:
+    """A sound: its bytes with their type; `kept` says that it is in the library already."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    name: str | None = None
+    kept: bool = False
+
+
+Part = Text | Image | Audio
+
+
+@dataclass(slots=True, frozen=True)
+class Message:
+    """One message: `extra` holds what goes through as it came (`tool_calls`, `tool_call_id`, `name`)."""
+
+    role: str
+    parts: tuple[Part, ...]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The text of the message, its parts joined by line ends."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+@dataclass(slots=True, frozen=True)
+class TurnRequest:
+    """One question to a provider, with everything resolved: no URL in it needs this server.
+
+    `options` are the request's own (`temperature`, `max_tokens`, `seed`, `width`, `n` …), in its words, nulls left out.
+    `timeout` is for the whole turn, `stream_timeout` between two pieces of it, both in seconds.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    conversation: Any = None
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    timeout: float = 600.0
+    stream_timeout: float = 120.0
+
+    @property
+    def prompt(self) -> str:
+        """The text of the last message of the user; what pictures and speech are made of."""
+        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
+
+
+@dataclass(slots=True, frozen=True)
+class Model:
+    """A model of a provider: what it makes (`kind`) and what it takes (`vision`, `audio`)."""
+
+    id: str
+    kind: Kind = "chat"
+    label: str | None = None
+    vision: bool = False
+    audio: bool = False
+    video: bool = False
+    count: int = 1
+    tags: tuple[str, ...] = ()
+
+
+class Provider(Protocol):
+    """A service that answers. One instance per table of the settings; safe for many turns at once.
+
+    Every failure is a `ProviderError` with the service's own words and never with a key.
+    """
+
+    name: str
+    label: str
+    url: str | None
+    wire: str
+    default_model: str | None
+    needs_key: bool
+
+    async def models(self, api_key: str | None = None, base_url: str | None = None) -> list[Model]:
+        """The models the service has now, its default first where there is one.
+
+        `api_key` stands in for the configured key; `base_url` comes with the provider `Custom` only.
+        """
+        ...
+
+    def converse(self, request: TurnRequest) -> AsyncGenerator[Event | Media, None]:
+        """Answer: yields content, reasoning, tool calls, media, usage and a `Finish` last.
+
+        A stream of media is read before the next event is asked for. Closing the iterator closes the connection to
+        the service, also where such a stream was left in its middle.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

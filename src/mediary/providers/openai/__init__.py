@@ -1,0 +1,1 @@
+"""The chat completions wire, as OpenAI, Ollama, vLLM, llama.cpp, LM Studio, OpenRouter, Groq and others speak it."""

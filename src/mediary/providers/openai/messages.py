@@ -1,0 +1,178 @@
+"""What is sent: messages, options and sizes in the words of the chat completions wire."""
+
+import asyncio
+import base64
+import re
+from math import log, sqrt
+from typing import Any
+
+from mediary.providers.base import Audio, Image, Message, Part, Text, TurnRequest
+from mediary.providers.openai.wire import encode
+
+CHAT_OPTIONS = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "stop",
+    "seed",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "reasoning_effort",
+)
+DEFAULT_VOICE = "alloy"
+STREAMED_SOUND = "pcm16"
+"""The one format in which OpenAI streams a spoken answer: bare samples."""
+
+# Bytes of pictures and sounds from which encoding them is worth a thread.
+_HEAVY = 256 * 1024
+
+# `input_audio` names formats its own way. OpenAI takes the first two, others more: the service has the last word.
+_AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/flac": "flac", "audio/ogg": "ogg", "audio/m4a": "m4a"}
+
+
+async def chat_payload(request: TurnRequest, voice: str | None, modalities: list[str] | None) -> dict[str, Any]:
+    """The body of `/chat/completions`, not yet as JSON."""
+    heavy = _weight(request) > _HEAVY
+    messages = await asyncio.to_thread(_messages, request.messages) if heavy else _messages(request.messages)
+    payload: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
+    payload |= {name: request.options[name] for name in CHAT_OPTIONS if name in request.options}
+    if modalities:
+        payload["modalities"] = modalities
+        if "audio" in modalities:
+            payload["audio"] = _spoken(request.options, voice)
+            # Any other format than bare samples comes in one piece.
+            payload["stream"] = payload["audio"]["format"] == STREAMED_SOUND
+        if "image" in modalities and (config := image_config(request.options)):
+            payload["image_config"] = config
+    if payload["stream"]:
+        payload["stream_options"] = {"include_usage": True}
+    return payload
+
+
+def _spoken(options: dict[str, Any], voice: str | None) -> dict[str, Any]:
+    """The `audio` of a request; for WAV the samples are streamed and the file is made here."""
+    wanted = sound_option(options, "format")
+    return {
+        **options.get("audio", {}),
+        "voice": sound_option(options, "voice") or voice or DEFAULT_VOICE,
+        "format": STREAMED_SOUND if wanted in (None, "wav", "pcm") else wanted,
+    }
+
+
+def sound_option(options: dict[str, Any], name: str) -> Any:
+    """An option of speech, which may also stand within `audio`; None where it is in neither."""
+    return options.get(name) or options.get("audio", {}).get(name)
+
+
+async def encode_payload(payload: dict[str, Any], request: TurnRequest) -> bytes:
+    """The payload of a request as JSON; off the event loop where it is large."""
+    return await asyncio.to_thread(encode, payload) if _weight(request) > _HEAVY else encode(payload)
+
+
+def _weight(request: TurnRequest) -> int:
+    parts = (part for message in request.messages for part in message.parts)
+    return sum(len(part.data) for part in parts if not isinstance(part, Text))
+
+
+def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    return [{**message.extra, "role": message.role, "content": _content(message)} for message in messages]
+
+
+def _content(message: Message) -> str | list[dict[str, Any]] | None:
+    """Text where that is all there is: a list of parts is more than some services take."""
+    # No service takes pictures or sounds in what the assistant, a tool or the system said.
+    if message.role == "user" and any(_is_media(part) for part in message.parts):
+        return [_part(part) for part in message.parts]
+    return message.text or (None if message.extra.get("tool_calls") else "")
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Image(media_type, data):
+            return {"type": "image_url", "image_url": {"url": data_uri(media_type, data)}}
+        case Audio(media_type, data):
+            kind = _AUDIO_FORMATS.get(media_type) or media_type.rpartition("/")[2].removeprefix("x-")
+            sound = {"data": base64.b64encode(data).decode("ascii"), "format": kind}
+            return {"type": "input_audio", "input_audio": sound}
+
+
+def _is_media(part: Part) -> bool:
+    return not isinstance(part, Text)
+
+
+def data_uri(media_type: str, data: bytes) -> str:
+    """Bytes as a data URI."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+_SIZES = {
+    "dall-e-2": ((1024, 1024),),
+    "dall-e-3": ((1024, 1024), (1792, 1024), (1024, 1792)),
+    "gpt-image": ((1024, 1024), (1536, 1024), (1024, 1536)),
+}
+
+
+def picture_size(model: str, options: dict[str, Any]) -> str | None:
+    """`size` for a picture out of `width`, `height`, `size` and `aspect_ratio`; None leaves it to the service.
+
+    Width and height are taken at their word, and so is a size. An aspect ratio becomes the nearest size that the model
+    is known to make, else about a megapixel in steps of 16.
+    """
+    width, height, size = options.get("width"), options.get("height"), options.get("size")
+    ratio = _ratio_of(size) or _ratio(options.get("aspect_ratio"))
+    if width and height:
+        return f"{width}x{height}"
+    if width:
+        return f"{width}x{round(width / (ratio or 1.0))}"
+    if height:
+        return f"{round(height * (ratio or 1.0))}x{height}"
+    if size or ratio is None:
+        return size
+    for known, sizes in _SIZES.items():
+        if known in model:
+            width, height = min(sizes, key=lambda sides: abs(sides[0] / sides[1] - ratio))
+            return f"{width}x{height}"
+    return f"{_step(1024 * sqrt(ratio))}x{_step(1024 / sqrt(ratio))}"
+
+
+_SHAPES = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+"""The aspect ratios that OpenRouter knows."""
+
+
+def image_config(options: dict[str, Any]) -> dict[str, str]:
+    """OpenRouter's `image_config`, for pictures by chat: the shape of the picture, and its size where it has a name.
+
+    Sides in pixels become the nearest shape that it knows; an aspect ratio is taken at its word.
+    """
+    width, height, size = options.get("width"), options.get("height"), options.get("size")
+    config = {}
+    if ratio := _ratio(f"{width}:{height}") if width and height else _ratio_of(size):
+        config["aspect_ratio"] = min(_SHAPES, key=lambda shape: abs(log((_ratio(shape) or 1.0) / ratio)))
+    elif shape := options.get("aspect_ratio"):
+        config["aspect_ratio"] = shape
+    if size and re.fullmatch(r"[\d.]+K", size, re.IGNORECASE):
+        config["image_size"] = size
+    return config
+
+
+def _ratio_of(size: str | None) -> float | None:
+    """The aspect ratio of a size that is written as `1024x768`."""
+    sides = re.fullmatch(r"\s*(\d{1,5})\s*x\s*(\d{1,5})\s*", size or "", re.IGNORECASE)
+    return _ratio(f"{sides[1]}:{sides[2]}") if sides else None
+
+
+def _step(length: float) -> int:
+    return max(16, round(length / 16) * 16)
+
+
+def _ratio(said: Any) -> float | None:
+    """`16:9` (or `16/9`, `1.78`) as a number; None for what is no ratio."""
+    try:
+        width, _, height = str(said).replace("/", ":").partition(":")
+        ratio = float(width) / float(height or 1)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return ratio if 0.05 <= ratio <= 20 else None

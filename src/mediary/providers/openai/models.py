@@ -1,0 +1,146 @@
+"""Which models there are and what each makes, out of what `/models` tells and of well-known ids."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from itertools import islice
+
+from mediary.errors import ProviderError
+from mediary.providers.base import Kind, Model
+from mediary.providers.http.decoding import UnreadableError, decode
+from mediary.providers.openai.wire import Architecture, ListedModel, ModelList, model_lists
+from mediary.settings import ProviderSettings
+
+MAX_MODELS = 10_000
+"""Models of a list that are taken; the rest is left out."""
+
+# What a model makes, by its id: the first that matches. None is a model that holds no conversation.
+KINDS: tuple[tuple[str, Kind | None], ...] = (
+    ("*embed*", None),
+    ("*rerank*", None),
+    ("*moderation*", None),
+    ("*whisper*", None),
+    ("*-transcribe*", None),
+    ("dall-e*", "image"),
+    ("*gpt-image*", "image"),
+    ("*chatgpt-image*", "image"),
+    ("*flux*", "image"),
+    ("*imagen-*", "image"),
+    ("*stable-diffusion*", "image"),
+    ("*sdxl*", "image"),
+    ("*sd3*", "image"),
+    ("*qwen-image*", "image"),
+    ("*grok-*-image*", "image"),
+    ("*grok-imagine-image*", "image"),
+    ("*seedream*", "image"),
+    ("*cogview*", "image"),
+    ("*hidream*", "image"),
+    ("tts-*", "speech"),
+    ("*-tts", "speech"),
+    ("*-tts-*", "speech"),
+    ("*kokoro*", "speech"),
+    ("*orpheus*", "speech"),
+    ("*piper*", "speech"),
+)
+
+VISION = re.compile(
+    r"gpt-4o|gpt-4\.1|gpt-4-turbo|gpt-[5-9]|\bo[134]\b(?!-mini$|-preview)|o4-mini|vision|[-.\d]vl\b|\bvl[-\d]|llava|bakllava"
+    r"|pixtral|gemma-?[3-9]|gemini|claude|llama-?4|llama3\.2-vision|minicpm-v|moondream|internvl|mistral-small-?3"
+)
+
+_TYPES: dict[str, Kind | None] = {
+    "image": "image",
+    "embedding": None,
+    "embeddings": None,
+    "moderation": None,
+    "rerank": None,
+    "transcribe": None,
+}
+
+
+@dataclass(slots=True, frozen=True)
+class Told:
+    """What is known of a model: `model` is None if it holds no conversation.
+
+    `modalities` are what it makes in a chat, where the service says so; then its pictures come by the chat as well.
+    """
+
+    model: Model | None
+    modalities: tuple[str, ...] = ()
+
+
+def kind_by_id(model: str) -> Kind | None:
+    """What a model makes, going by its id alone."""
+    name = model.rpartition("/")[2].casefold()
+    return next((kind for pattern, kind in KINDS if fnmatchcase(name, pattern)), "chat")
+
+
+def known_model(model: str) -> Model:
+    """A model of which nothing is known but its id."""
+    name, kind = model.casefold(), kind_by_id(model) or "chat"
+    return Model(model, kind, vision=kind == "chat" and bool(VISION.search(name)), audio="audio" in name)
+
+
+def read_models(name: str, body: bytes) -> tuple[dict[str, Told], int]:
+    """The models of an answer of `/models`, by id and in its order, and how many of them are left out.
+
+    ProviderError if it is no such list.
+    """
+    try:
+        answer = decode(model_lists, body)
+    except UnreadableError:
+        raise ProviderError(f"{name}: its list of models cannot be read") from None
+    entries = (answer.data or answer.models or []) if isinstance(answer, ModelList) else answer
+    listed = (ListedModel(id=entry) if isinstance(entry, str) else entry for entry in islice(entries, MAX_MODELS))
+    told = {model: _told(model, entry) for entry in listed if (model := entry.id or entry.model or entry.name)}
+    return told, max(0, len(entries) - MAX_MODELS)
+
+
+def _told(model: str, entry: ListedModel) -> Told:
+    guess = known_model(model)
+    made, taken, able = _modalities(entry)
+    kind: Kind | None = kind_by_id(model)
+    if entry.type in _TYPES:
+        kind = _TYPES[entry.type]
+    elif made:
+        kind = "image" if made == ("image",) else "chat"
+    if kind is None:
+        return Told(None)
+    label = entry.display_name or (entry.name if entry.name != model else None)
+    vision = bool({"image", "vision", "multimodal"} & {*taken, *able}) or entry.type == "vlm"
+    if not taken and not able and entry.type != "vlm":
+        vision = guess.vision
+    return Told(replace(guess, kind=kind, label=label, vision=vision, audio=guess.audio or "audio" in taken), made)
+
+
+def _modalities(entry: ListedModel) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What the entry says that the model makes, takes and can."""
+    made: Iterable[str] = ()
+    taken: Iterable[str] = ()
+    if isinstance(entry.architecture, Architecture):
+        made = entry.architecture.output_modalities or ()
+        taken = entry.architecture.input_modalities or ()
+    able = entry.capabilities or ()
+    if isinstance(able, dict):
+        able = [ability for ability, has in able.items() if has is True]
+    return tuple(made), tuple(taken), tuple(able)
+
+
+def configured_models(settings: ProviderSettings, told: dict[str, Told]) -> list[Model]:
+    """The models to offer: those told and those of the settings, in the settings' words, the default first."""
+    found = {model: known.model for model, known in told.items() if known.model}
+    for model in (*settings.models, *settings.image_models, *settings.speech_models, *settings.vision_models):
+        found.setdefault(model, known_model(model))
+    default = settings.default_model
+    if default:
+        found = {default: found.get(default) or known_model(default)} | found
+    return [_as_configured(model, settings) for model in found.values()]
+
+
+def _as_configured(model: Model, settings: ProviderSettings) -> Model:
+    if model.id in settings.image_models:
+        return replace(model, kind="image")
+    if model.id in settings.speech_models:
+        return replace(model, kind="speech")
+    return replace(model, vision=model.vision or model.id in settings.vision_models)
