@@ -1,0 +1,1 @@
+"""Turns: a question in, typed events out."""

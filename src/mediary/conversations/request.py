@@ -1,0 +1,113 @@
+"""What a request for a turn says: the JSON of `POST /backend-api/v2/conversation`, decoded and checked."""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from mediary.errors import BadRequestError, FieldError
+
+MAX_PARTS = 10_000
+CONTINUE = "Go on exactly where you stopped, without repeating anything."
+
+Decoded = TypeVar("Decoded")
+
+
+class IncomingMessage(Struct, kw_only=True):
+    """A message as a client sends it; `content` is text, parts, or nothing beside tool calls."""
+
+    role: str | None = None
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+
+
+class ConversationRequest(Struct, kw_only=True):
+    """The fields of CONTRACT.md, and `voice`, `audio`, `format`, `speed` for speech, `size` for pictures.
+
+    Any other field, and any field that is null, is ignored.
+    """
+
+    model: str | None = None
+    provider: str | None = None
+    messages: list[IncomingMessage] | None = None
+    conversation: Any = None
+    download_media: bool | None = True
+    web_search: bool | str | None = None
+    api_key: str | None = None
+    base_url: str | None = None
+    action: str | None = None
+    timeout: float | None = None
+    stream_timeout: float | None = None
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+    aspect_ratio: str | None = None
+    width: int | None = None
+    height: int | None = None
+    size: str | None = None
+    n: int | None = None
+    voice: str | None = None
+    audio: dict[str, Any] | None = None
+    format: str | None = None
+    speed: float | None = None
+
+    def __repr__(self) -> str:
+        return f"ConversationRequest(provider={self.provider!r}, model={self.model!r})"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What goes to the provider besides the messages, nulls left out."""
+        return {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
+
+
+OPTIONS = ConversationRequest.__struct_fields__[ConversationRequest.__struct_fields__.index("temperature") :]
+
+_request = msgspec.json.Decoder(ConversationRequest)
+_at_field = re.compile(r"(?P<what>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
+
+
+def decode_request(body: bytes) -> ConversationRequest:
+    """The request in a JSON body; BadRequestError if it is no JSON object, FieldError if a field does not fit."""
+    try:
+        request = _request.decode(body)
+    except msgspec.ValidationError as error:
+        if found := _at_field.match(str(error)):
+            raise FieldError(found["path"], found["what"]) from None
+        raise BadRequestError(f"the body must be a JSON object: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise BadRequestError("the body is nested too deeply") from None
+    _check(request)
+    return request
+
+
+def _check(request: ConversationRequest) -> None:
+    """What the types do not say."""
+    if not request.messages:
+        raise FieldError("messages", "at least one message is needed")
+    if (
+        sum(len(message.content) if isinstance(message.content, list) else 1 for message in request.messages)
+        > MAX_PARTS
+    ):
+        raise FieldError("messages", f"{MAX_PARTS} messages and parts of messages at most")
+    for name in ("timeout", "stream_timeout"):
+        value = getattr(request, name)
+        if value is not None and value <= 0:
+            raise FieldError(name, "must be more than 0 seconds")
+    for name in ("api_key", "base_url"):
+        value = getattr(request, name)
+        if value is not None and not (value.isascii() and value.isprintable()):
+            raise FieldError(name, "holds a character that cannot be sent")
+    if request.action == "continue":
+        request.messages.append(IncomingMessage(role="user", content=CONTINUE))

@@ -1,0 +1,217 @@
+"""A turn: one question and its answer as typed events, its media kept and its use measured."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mediary.conversations.attachments import Attachment, Attachments, Resolved
+from mediary.conversations.directory import ProviderDirectory
+from mediary.conversations.keep import keep_brought, keep_made
+from mediary.conversations.measure import Measure
+from mediary.conversations.request import ConversationRequest
+from mediary.errors import (
+    BadRequestError,
+    MediaryError,
+    MissingAuthError,
+    ProviderError,
+    RateLimitError,
+    TooLargeError,
+    UnsupportedTypeError,
+)
+from mediary.events import Auth, Event, Failure, Finish, Log, Media, Parameters, ProviderChosen, ProviderInfo
+from mediary.media.library import Library
+from mediary.providers.base import Provider, TurnRequest
+from mediary.settings import ConversationSettings
+
+if TYPE_CHECKING:
+    from mediary.usage.ledger import Ledger
+
+T = TypeVar("T")
+
+CLOSING_SECONDS = 5.0
+"""How long the end of the server waits for media on their way into the library."""
+
+UNUSABLE = (BadRequestError, UnsupportedTypeError, TooLargeError)
+"""What is wrong with made media themselves, rather than with the store: it costs that item alone."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, frozen=True)
+class Turn:
+    """A question that has been understood: provider, model and messages are settled."""
+
+    provider: Provider
+    request: TurnRequest
+    download_media: bool = True
+    web_search: bool = False
+    user: str | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class Conversations:
+    """Takes turns. What a turn used is written to the ledger however it ends."""
+
+    def __init__(
+        self,
+        providers: ProviderDirectory,
+        attachments: Attachments,
+        library: Library,
+        ledger: "Callable[[], Awaitable[Ledger]]",
+        settings: ConversationSettings,
+        *,
+        keep_attachments: bool = True,
+    ) -> None:
+        self.providers = providers
+        self._attachments = attachments
+        self._library = library
+        self._ledger = ledger
+        self._settings = settings
+        self._keep_attachments = keep_attachments
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._bringing = asyncio.Lock()
+        self._unwritten: list[tuple[Turn, Measure]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def prepare(
+        self,
+        request: ConversationRequest,
+        files: Iterable[Attachment] = (),
+        urls: Iterable[str] = (),
+        user: str | None = None,
+    ) -> Turn:
+        """Settle who is asked and with what; raises what is wrong with the request before anything is sent."""
+        if request.base_url:
+            self._library.http.guard.check_url(request.base_url)
+        provider, model = await self.providers.choose(request.provider, request.model, request.base_url)
+        resolved = await self._attachments.resolve(request.messages or (), files, urls)
+        if resolved.brought and self._keep_attachments:
+            self._beside(self._keep_brought(resolved))
+        limits = self._settings
+        return Turn(
+            provider=provider,
+            request=TurnRequest(
+                model=model,
+                messages=resolved.messages,
+                options=request.options,
+                conversation=request.conversation,
+                api_key=request.api_key,
+                base_url=request.base_url,
+                timeout=min(request.timeout or limits.timeout, limits.timeout),
+                stream_timeout=min(request.stream_timeout or limits.stream_timeout, limits.stream_timeout),
+            ),
+            download_media=request.download_media is not False,
+            web_search=bool(request.web_search),
+            user=user,
+        )
+
+    async def events(self, turn: Turn) -> AsyncGenerator[Event, None]:
+        """The answer. A failure is its last event; closing the iterator closes the provider's connection."""
+        measure = Measure()
+        try:
+            async with aclosing(self._answer(turn)) as answer:
+                async for event in answer:
+                    measure.see(event)
+                    yield event
+        except MediaryError as error:
+            failure = failure_event(error)
+            measure.see(failure)
+            yield failure
+        except (asyncio.CancelledError, GeneratorExit):
+            measure.leave()
+            raise
+        finally:
+            self._record(turn, measure)
+
+    async def _answer(self, turn: Turn) -> AsyncGenerator[Event, None]:
+        provider, request = turn.provider, turn.request
+        yield ProviderChosen(
+            provider=ProviderInfo(name=provider.name, label=provider.label, url=provider.url, model=request.model)
+        )
+        yield Parameters(parameters={"model": request.model, **request.options})
+        if turn.web_search:
+            yield Log(log="web search is not set up here: the answer comes from the model alone")
+        kept, lost = False, None
+        async with aclosing(provider.converse(request)) as answer:
+            async for item in answer:
+                if isinstance(item, Media):
+                    try:
+                        for event in await self._keep(turn, item):
+                            yield event
+                        kept = True
+                    except UNUSABLE as error:
+                        lost = ProviderError(f"{provider.name} made what cannot be kept: {error.message}")
+                        yield Log(log=lost.message)
+                elif lost and not kept and isinstance(item, Finish):
+                    raise lost
+                else:
+                    yield item
+
+    async def _keep(self, turn: Turn, media: Media) -> list[Event]:
+        """Keep what was made, also when the client leaves meanwhile; a stream ends with its client."""
+        keeping = keep_made(media, self._library, turn.provider, turn.request, download=turn.download_media)
+        return await (keeping if media.stream is not None else asyncio.shield(self._beside(keeping)))
+
+    async def _keep_brought(self, resolved: Resolved) -> None:
+        """One request after the other, or two that bring the same would both find that it is not there yet."""
+        async with self._bringing:
+            await keep_brought(resolved.brought, self._library)
+
+    def _beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Work in a task of its own, which the end of the turn does not end."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, MediaryError):
+            logger.error("work beside a turn broke", exc_info=error)
+
+    def _record(self, turn: Turn, measure: Measure) -> None:
+        measure.end()
+        logger.info("turn", extra={"turn": turn.id, **measure.summary(turn.provider.name, turn.request.model)})
+        self._unwritten.append((turn, measure))
+        if self._writing is None or self._writing.done():
+            self._writing = self._beside(self._write())
+
+    async def _write(self) -> None:
+        """Write what was used; what ends meanwhile shares the next transaction, which costs as much as a turn."""
+        while self._unwritten:
+            due, self._unwritten = self._unwritten, []
+            try:
+                ledger = await self._ledger()
+                await ledger.record(
+                    *(
+                        measure.record(turn.id, turn.provider.name, turn.request.model, turn.user)
+                        for turn, measure in due
+                    )
+                )
+            except MediaryError as error:
+                lost = [turn.id for turn, _ in due]
+                logger.warning("the use of turns is not recorded", extra={"turns": lost, "cause": error.message})
+
+    async def close(self) -> None:
+        """Wait a little until what was made is kept and what was used is written, then let the providers go."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=CLOSING_SECONDS)
+            for task in late:
+                task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.providers.close()
+
+
+def failure_event(error: MediaryError) -> Event:
+    """An error as the last event of a turn."""
+    if isinstance(error, MissingAuthError):
+        return Auth(auth=type(error).__name__, message=error.message)
+    failure = Failure(error=type(error).__name__, message=error.message)
+    if isinstance(error, RateLimitError) and error.retry_after is not None:
+        failure.retry_after = error.retry_after
+    return failure
