@@ -1,0 +1,1 @@
+"""The HTTP server: an ASGI app, its hot paths beside the router."""

@@ -1,0 +1,132 @@
+"""The ASGI app: the hot paths first and bare, the router for all others, every error as an answer."""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable
+from importlib import import_module
+
+from mediary.errors import MediaryError, MethodNotAllowedError
+from mediary.server.auth import Door
+from mediary.server.errors import DEFECT, send_error
+from mediary.server.log import request_id
+from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
+from mediary.server.routes.conversation import ConversationEndpoint
+from mediary.server.routes.media import MediaFiles
+from mediary.services import Late, Services
+
+MEDIA = ("/media/", "/images/")
+OPEN_TO_ALL = ("/healthz", "/readyz")
+
+_request_id = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+logger = logging.getLogger(__name__)
+
+
+class App:
+    """Mediary as an ASGI app, on services that somebody else opens and closes."""
+
+    def __init__(self, services: Services) -> None:
+        server = services.settings.server
+        self._door = Door(server.key.get_secret_value() if server.key else None)
+        self._media = MediaFiles(services.store)
+        self._conversation = ConversationEndpoint(services.conversations, server.max_request_bytes)
+        self._router = Late(lambda: asyncio.to_thread(_build_router, services))
+        self._bare: dict[str, Endpoint] = {"/backend-api/v2/conversation": self._conversation, "/healthz": _healthz}
+
+    async def start(self) -> None:
+        """Build the router, which takes a while, beside the first answers."""
+        await self._router()
+
+    async def drain(self, seconds: float) -> None:
+        """End what runs, within that time."""
+        await self._conversation.drain(seconds)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. A kept file that is found costs no line in the log, all else does."""
+        endpoint: Endpoint
+        if scope["path"].startswith(MEDIA):
+            endpoint = self._file
+        else:
+            endpoint = self._logged
+            request_id.set(_identity(scope))
+        await self._guarded(endpoint, scope, receive, send)
+
+    async def _guarded(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; what is raised before the answer has begun becomes one, in JSON."""
+        begun = False
+
+        def watched(message: Message) -> Awaitable[None]:
+            nonlocal begun
+            begun = True
+            return send(message)
+
+        try:
+            await endpoint(scope, receive, watched)
+        except MediaryError as error:
+            failure = error
+        except Exception:  # the edge: a defect costs one answer, and is logged whole
+            failure = MediaryError(DEFECT)
+            request_id.set(request_id.get() or _identity(scope))
+            logger.exception("a request broke", extra={"path": scope["path"]})
+        else:
+            return
+        if begun:
+            logger.warning("an answer broke off", extra={"path": scope["path"], "cause": failure.message})
+        else:
+            await send_error(send, failure, request_id.get() or _identity(scope), scope["method"])
+
+    async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._door.check(scope)
+        await self._media(scope, receive, send)
+
+    async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the request's id, and write one line on it."""
+        identity = request_id.get() or ""
+        status = 0
+        began = time.monotonic()
+
+        def watched(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
+            return send(message)
+
+        try:
+            await self._routed(scope, receive, watched)
+        except MediaryError as error:
+            status = status or error.status
+            raise
+        finally:
+            about = {"method": scope["method"], "path": scope["path"], "status": status or 500}
+            logger.info("request", extra={**about, "seconds": round(time.monotonic() - began, 3)})
+
+    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in OPEN_TO_ALL:
+            self._door.check(scope)
+        endpoint = self._bare.get(scope["path"]) or await self._router()
+        await endpoint(scope, receive, send)
+
+
+def _identity(scope: Scope) -> str:
+    """The id that the client gave its request, if it is a plain one, else a new one."""
+    shown = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return shown.decode() if _request_id.fullmatch(shown) else secrets.token_hex(8)
+
+
+async def _healthz(scope: Scope, receive: Receive, send: Send) -> None:
+    """The process answers; whether what it needs is there too, `/readyz` tells."""
+    if scope["method"] not in ("GET", "HEAD"):
+        raise MethodNotAllowedError(scope["method"], ("GET", "HEAD"))
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"status":"alive"}'})
+
+
+def _build_router(services: Services) -> Endpoint:
+    """The FastAPI app: imported late, for FastAPI takes longer to import than all of Mediary."""
+    router: Endpoint = import_module("mediary.server.router").build_router(services)
+    return router

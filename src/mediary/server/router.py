@@ -1,0 +1,95 @@
+"""The router: every route that is not a hot path, as a FastAPI app with its OpenAPI page."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from mediary import __version__
+from mediary.errors import BadRequestError, FieldError, MediaryError, MethodNotAllowedError, NotFoundError
+from mediary.server.errors import DEFECT, error_body, error_headers
+from mediary.server.openapi import ERROR, add_hot_paths
+from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
+from mediary.server.routes.health import health_routes
+from mediary.server.routes.models import model_routes
+from mediary.services import Services
+
+
+def build_router(services: Services) -> FastAPI:
+    """The app, on these services."""
+    app = FastAPIOffline(
+        title="Mediary",
+        version=__version__,
+        description="A self-hosted backend between people and AI providers that keeps the media.",
+        docs_url="/docs",
+        redoc_url=None,
+        responses=dict.fromkeys((401, 403, 422), ERROR),
+    )
+    app.include_router(model_routes(services.conversations.providers))
+    app.include_router(health_routes(services))
+    add_hot_paths(app)
+    app.add_middleware(HeadAsGet)
+    app.add_exception_handler(MediaryError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(Exception, _answer_defect)
+    return app
+
+
+class HeadAsGet:
+    """Answers HEAD as GET, without the body: FastAPI's routes, unlike Starlette's, do not know it.
+
+    A second method on each route would be a second entry in the OpenAPI document.
+    """
+
+    def __init__(self, app: Endpoint) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        def without_body(message: Message) -> Awaitable[None]:
+            return send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, MediaryError)
+    return _respond(error)
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """What the router itself refuses."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = set(filter(None, (error.headers or {}).get("Allow", "").split(", ")))
+        if "GET" in allowed:
+            allowed.add("HEAD")
+        return _respond(MethodNotAllowedError(request.method, tuple(sorted(allowed))))
+    if error.status_code == 404:
+        return _respond(NotFoundError("there is nothing at this path; /docs lists what there is"))
+    return _respond(BadRequestError(str(error.detail)))
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first: dict[str, Any] = error.errors()[0]
+    *_, field = first["loc"]
+    return _respond(FieldError(str(field), first["msg"]))
+
+
+async def _answer_defect(request: Request, error: Exception) -> Response:
+    """Answer; Starlette raises the error again behind it, and the app logs it."""
+    return _respond(MediaryError(DEFECT))
+
+
+def _respond(error: MediaryError) -> Response:
+    return Response(error_body(error), error.status, error_headers(error), "application/json")
