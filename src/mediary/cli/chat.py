@@ -1,0 +1,140 @@
+"""`mediary chat`: a turn in the terminal."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from contextlib import aclosing
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import typer
+from rich.console import Console
+
+from mediary.cli.options import Config, Data, explained
+from mediary.conversations.request import ConversationRequest, IncomingMessage
+from mediary.errors import MediaryError
+from mediary.events import Auth, Content, Event, Failure, Finish, Log, Reasoning, ToolCalls
+from mediary.server.log import configure_logging
+from mediary.settings import LogSettings, Settings, load_settings
+
+
+def chat(
+    prompt: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
+    provider: Annotated[str | None, typer.Option("-p", "--provider", help="Who answers.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option("-m", "--model", help="Which model.", show_default=False)] = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Ask one question and stream the answer."""
+    with explained():
+        _prepare_output()
+        question = _read_question() if prompt == "-" else prompt
+        request = ConversationRequest(
+            provider=provider, model=model, messages=[IncomingMessage(role="user", content=question)]
+        )
+        settings = load_settings(config, data)
+        configure_logging(LogSettings(level="error"))
+        if not asyncio.run(_ask(settings, request)):
+            raise typer.Exit(1)
+
+
+def _prepare_output() -> None:
+    """Let standard output replace what it cannot show."""
+    # It is None where the shell closed it, whatever its type says.
+    if not sys.stdout:
+        raise MediaryError("standard output is closed")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _read_question() -> str:
+    if not sys.stdin:
+        raise MediaryError("standard input is closed")
+    return sys.stdin.read()
+
+
+async def _ask(settings: Settings, request: ConversationRequest) -> bool:
+    """Take the turn; whether it ended well."""
+    # imported here: `--help` should not wait for it
+    from mediary.media.library import get_media_dir
+    from mediary.services import Services
+
+    services = Services(settings)
+    screen = Screen(get_media_dir(settings.data))
+    try:
+        await services.conversations.providers.discover()
+        turn = await services.conversations.prepare(request)
+        async with aclosing(services.conversations.events(turn)) as events:
+            async for event in events:
+                screen.show(event)
+    finally:
+        await _to_its_end(services.close())
+    return screen.good
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, also when an interrupt comes meanwhile; a second one ends it."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+class Screen:
+    """Shows events as they come: the answer on standard output, all else on standard error."""
+
+    def __init__(self, media: Path) -> None:
+        self._media = media
+        self._aside = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._open_line = False
+        # A model's words must not steer the terminal.
+        self._unsafe = dict.fromkeys({*range(32), 127} - {9, 10, 13}) if sys.stdout.isatty() else {}
+        self.good = True
+
+    def show(self, event: Event) -> None:
+        """One event."""
+        match event:
+            case Reasoning(token=str(token)):
+                self._aside.print(token, end="", style="dim", markup=False)
+                self._open_line = True
+            case Content(urls=list(urls)):
+                for url in urls:
+                    self._note(f"saved {self._place(url)}")
+            case Content(content=text):
+                if self._open_line:
+                    self._note()
+                self._answer(text.translate(self._unsafe))
+            case ToolCalls(tool_calls=calls):
+                self._note(*(f"wants {call.function.name} called" for call in calls if call.function.name))
+            case Log(log=message):
+                self._note(str(message), style="dim")
+            case Failure() | Auth():
+                self._note(event.message, style="red")
+                self.good = False
+            case Finish():
+                self._answer("\n")
+
+    def _answer(self, text: str) -> None:
+        try:
+            print(text, end="", flush=True)
+        except OSError as error:
+            # Python flushes once more at its end, and would complain once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise MediaryError(f"the answer cannot be written: {error.strerror}") from error
+
+    def _note(self, *lines: str, style: str | None = None) -> None:
+        if self._open_line:
+            self._aside.print()
+            self._open_line = False
+        for line in lines:
+            self._aside.print(line, style=style, markup=False)
+
+    def _place(self, url: str) -> str:
+        """Where a kept file lies; a URL of elsewhere as it is."""
+        path = urlsplit(url).path
+        return str(self._media / unquote(path.removeprefix("/media/"))) if path.startswith("/media/") else url

@@ -1,0 +1,29 @@
+"""What several commands take, and how a command ends when it cannot go on."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mediary.errors import MediaryError
+
+Data = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The data folder; the current one by default.", show_default=False)
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The settings file; mediary.toml in the data folder by default."),
+]
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """An error of the product ends the command with its sentence and exit code 1, without a traceback."""
+    try:
+        yield
+    except MediaryError as error:
+        print(f"mediary: {error.message}", file=sys.stderr)
+        raise typer.Exit(1) from None
