@@ -1,0 +1,64 @@
+"""What is installed may be used by a program under the MIT licence; what is not plainly so is listed and described."""
+
+import re
+from importlib.metadata import Distribution, distributions
+
+from tests.house import source
+
+FREE = {
+    "0bsd", "apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "isc", "mit", "mit-0", "psf-2.0",
+    "unlicense", "zlib",
+}  # fmt: skip
+
+# What a distribution says of itself in words instead of an SPDX expression.
+WORDS = {
+    "apache 2.0": "apache-2.0",
+    "apache license 2.0": "apache-2.0",
+    "apache license, version 2.0": "apache-2.0",
+    "apache software license": "apache-2.0",
+    "bsd 2-clause license": "bsd-2-clause",
+    "bsd license": "bsd",
+    "dfsg approved": "mit",
+    "isc license": "isc",
+    "isc license (iscl)": "isc",
+    "mit license": "mit",
+    "python software foundation license": "psf-2.0",
+}
+
+# Known, and described in docs/explanation/licences.md: name → why it may be used.
+KNOWN = {
+    "av": "BSD, but its wheel carries FFmpeg (LGPL 3) with x264 and x265 (GPL 2 or later) as shared libraries",
+    "espeakng-loader": "no licence in its metadata (MIT in its source); its wheel carries espeak-ng (GPL 3)",
+    "pyvips-binary": "LGPL 3: libvips and what it is made of, as a shared library that can be replaced",
+    "hypothesis": "MPL 2.0; for tests only",
+    "pathspec": "MPL 2.0; for checks only",
+}
+
+
+def licences(distribution: Distribution) -> set[str]:
+    """The licences a distribution names, its expression first; an `OR` leaves the choice to us."""
+    metadata = distribution.metadata
+    stated = metadata.get("License-Expression") or metadata.get("License") or ""
+    if not stated or len(stated) > 60:
+        classifiers = metadata.get_all("Classifier") or []
+        stated = " AND ".join(line.split(" :: ")[-1] for line in classifiers if line.startswith("License ::"))
+    terms = [term.strip(" ()").lower() for term in re.split(r"\s+AND\s+|\s+and\s+", stated) if term.strip()]
+    return {
+        next((w for choice in re.split(r"\s+or\s+", term) if (w := WORDS.get(choice, choice)) in FREE), term)
+        for term in terms
+    }
+
+
+installed = {
+    d.metadata["Name"].lower(): d for d in distributions() if d.metadata["Name"].lower() not in ("mediary", "pip", "uv")
+}
+
+
+def test_each_licence_allows_use():
+    unclear = {name: licences(distribution) for name, distribution in installed.items() if name not in KNOWN}
+    assert not {name: found for name, found in unclear.items() if not found or not found <= FREE}
+
+
+def test_what_is_known_is_described():
+    text = (source.ROOT / "docs" / "explanation" / "licences.md").read_text()
+    assert not [name for name in KNOWN if f"`{name}`" not in text]
