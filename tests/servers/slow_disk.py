@@ -10,6 +10,7 @@ import stat
 import struct
 import tempfile
 import threading
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Self
@@ -142,4 +143,5 @@ class SlowDisk:
         return _ATTRIBUTES.pack(node, size, size // 512, *times, 0, 0, 0, mode, 1, os.getuid(), os.getgid(), 0, 4096, 0)
 
     def _reply(self, unique: int, data: bytes = b"", *, error: int = 0) -> None:
-        os.write(self._device, _REPLY.pack(_REPLY.size + len(data), -error, unique) + data)
+        with suppress(FileNotFoundError):  # whoever asked was interrupted and waits no more
+            os.write(self._device, _REPLY.pack(_REPLY.size + len(data), -error, unique) + data)
