@@ -108,7 +108,12 @@ async def _serve(settings: Settings, announce: bool) -> None:
     serving = asyncio.create_task(server.serve())
     serving.add_done_callback(lambda _: stop.set())
     starting = asyncio.create_task(_start(services, app, announce))
-    starting.add_done_callback(lambda ended: None if ended.cancelled() or not ended.exception() else stop.set())
+
+    def give_up(started: asyncio.Task[None]) -> None:
+        if not started.cancelled() and started.exception():
+            stop.set()
+
+    starting.add_done_callback(give_up)
     try:
         await stop.wait()
         if starting.done():
