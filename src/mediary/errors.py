@@ -94,6 +94,12 @@ class UnsupportedTypeError(MediaryError):
     status = 415
 
 
+class UnreadableError(UnsupportedTypeError):
+    """Bytes that are not what they claim to be, or that ask for more time, memory or pixels than they may have."""
+
+    code = "unreadable"
+
+
 class RangeNotSatisfiableError(MediaryError):
     """No byte of the range exists; `size` is how many there are."""
 
@@ -201,6 +207,14 @@ class RateLimitError(ProviderError):
         self.retry_after = retry_after
 
 
+class BusyError(MediaryError):
+    """More wait already than may; a moment later there is room."""
+
+    code = "busy"
+    status = 503
+    retryable = True
+
+
 class ShutdownError(MediaryError):
     """The server is stopping and ends what still runs."""
 
@@ -213,5 +227,20 @@ class DatabaseError(MediaryError):
     """The database cannot be reached, or refuses."""
 
     code = "database_failed"
+    status = 503
+    retryable = True
+
+
+class DatabaseFullError(DatabaseError):
+    """The disk of the database is full."""
+
+    code = "no_space"
+    status = 507
+
+
+class SandboxError(MediaryError):
+    """No child process can be started to read bytes in."""
+
+    code = "sandbox_failed"
     status = 503
     retryable = True

@@ -10,7 +10,7 @@ MAX_FUNCTION_LINES = 60
 
 # Where whatever happens must become an answer, once each: the request handler, before its body has begun and within a
 # stream, and the child process.
-EDGES = {"mediary.server.app", "mediary.server.sse", "mediary.extractors.sandbox"}
+EDGES = {"mediary.server.app", "mediary.server.sse", "mediary.sandbox.child"}
 
 
 def test_a_file_is_short():

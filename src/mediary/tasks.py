@@ -1,0 +1,36 @@
+"""Ways to wait for tasks after which nothing runs on behind anybody's back."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def all_of(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do them side by side; the results in order. When one fails, the others are ended before that is raised.
+
+    So are all of them when the caller is cancelled: `asyncio.gather` would leave at the first that ended.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def to_the_end(future: "asyncio.Future[T]", give_up: Callable[[], object] = lambda: None) -> T:
+    """Wait for the end of what has begun also when cancelled; `give_up` is then called, to hasten it."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            give_up()
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # looked at, so that the loop does not complain of it
+        raise cancelled
+    return future.result()
