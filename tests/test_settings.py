@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from mediary.errors import SettingsError
-from mediary.settings import KNOWN_SERVICES, ServerSettings, exposed_without_key, load_settings, setting_names
+from mediary.settings import (
+    KNOWN_SERVICES,
+    MediaSettings,
+    ServerSettings,
+    exposed_without_key,
+    load_settings,
+    setting_names,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -211,6 +218,20 @@ def test_a_table_stands_in_for_the_well_known_service(tmp_path: Path, monkeypatc
 )
 def test_only_loopback_goes_without_a_key(host: str, key: str | None, exposed: bool) -> None:
     assert exposed_without_key(ServerSettings.model_validate({"host": host, "key": key})) is exposed
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("local", "local"),
+        ("s3://b/p/", "s3://b/p"),
+        ("s3://b", "s3://b"),
+        ("s3://b//", "s3://b"),
+        ("file:///", "file:///"),
+    ],
+)
+def test_a_slash_behind_it_makes_no_other_store(written: str, meant: str) -> None:
+    assert MediaSettings(store=written).store == meant
 
 
 def test_settings_cannot_be_changed_later(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def plain_store(store: str) -> str:
+    """`media.store` as it is compared and written down: with a slash behind it, it is the same store."""
+    scheme, separator, place = store.strip().partition("://")
+    return f"{scheme}{separator}{place.rstrip('/') or place[:1]}"
+
+
 def _check_name(name: str) -> str:
     """A provider's name stands in log lines and URLs."""
     if not re.fullmatch(r"\w[\w .+-]{0,63}", name):
@@ -110,8 +116,26 @@ class NetSettings(Section):
 class MediaSettings(Section):
     """The media library."""
 
-    store: str = Field("local", description="Where the bytes lie: `local` is the media folder under the data folder.")
+    store: Annotated[str, AfterValidator(plain_store)] = Field(
+        "local",
+        description="Where the bytes lie: `local` is the media folder under the data folder; an object store is "
+        "`s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix` or `file:///path`.",
+    )
+    store_options: dict[str, Secret] = Field(
+        {},
+        description="Options of the object store, such as `endpoint`, `region`, `access_key_id`, `secret_access_key`; "
+        "values may be `env:` or `file:`.",
+    )
+    redirect: bool = Field(
+        False, description="Answer `/media/…` with a link into the object store, signed at that moment."
+    )
+    redirect_seconds: int = Field(3600, ge=1, le=604800, description="How long such a link is good.")
     max_bytes: int = Field(4 * GIB, ge=1, description="Largest media item that is kept, in bytes.")
+    trash_days: float = Field(30.0, ge=0, description="Days until the trash lets go of what was deleted; 0 keeps none.")
+    watch: bool = Field(True, description="Notice files that are put into the media folder, or taken out of it.")
+    max_pixels: int = Field(
+        268_435_456, ge=1, description="The largest picture that is decoded, in pixels; larger ones are kept unseen."
+    )
     keep_attachments: bool = Field(True, description="Keep the pictures and sounds that come with a question, too.")
 
 

@@ -13,7 +13,7 @@ REGISTERED: dict[str, dict[str, str]] = {
 }
 
 # What stands beside the implementations of a kind: what one is, and what several of them share.
-SHARED = {"__init__", "base", "http", "files"}
+SHARED = {"__init__", "base", "fetch", "files", "http", "overlay", "spool"}
 
 
 def implementations(kind: str) -> set[str]:

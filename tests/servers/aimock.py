@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+from tests.servers.node import program
 
 HERE = Path(__file__).parent
 FIXTURES = HERE / "aimock_fixtures"
-PROGRAM = HERE / "node_modules/@copilotkit/aimock/dist/cli.js"
 KEY = "sk-test-aimock-0123456789"
 """The only key that it takes."""
 
@@ -39,9 +38,9 @@ class Aimock:
 @contextmanager
 def running_aimock(*options: str, fixtures: Path = FIXTURES) -> Iterator[Aimock]:
     """Start aimock on a free port; without Node.js the test is skipped, or fails where peers are required."""
-    _install()
+    main = program("@copilotkit/aimock/dist/cli.js")
     process = subprocess.Popen(
-        ["node", str(PROGRAM), "--port", "0", "--fixtures", str(fixtures), "--validate-on-load", *options],
+        ["node", str(main), "--port", "0", "--fixtures", str(fixtures), "--validate-on-load", *options],
         env={**os.environ, "AIMOCK_API_KEYS": KEY},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -54,17 +53,6 @@ def running_aimock(*options: str, fixtures: Path = FIXTURES) -> Iterator[Aimock]
     finally:
         process.terminate()
         process.communicate(timeout=10)
-
-
-def _install() -> None:
-    """Have the program on disk, as the lock file pins it."""
-    if not shutil.which("node"):
-        pytest.skip("aimock needs Node.js: there is no node on this machine")
-    if PROGRAM.exists():
-        return
-    if not shutil.which("npm"):
-        pytest.skip("aimock needs Node.js: there is no npm on this machine")
-    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=HERE, check=True, timeout=300)
 
 
 def _address(process: subprocess.Popen[str]) -> str:

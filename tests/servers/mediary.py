@@ -61,6 +61,7 @@ class MediaryServer:
         self.url = ""
         self.start_line: re.Match[str] | None = None
         self.process: subprocess.Popen[str] | None = None
+        self._more = threading.Condition()
         serve = [sys.executable, "-m", "mediary", "serve", "--data", str(data), "--port", str(port), *options]
         self._command = serve if command is None else list(command)
         self._env = clean_environment(
@@ -104,6 +105,8 @@ class MediaryServer:
             for line in lines:
                 log.write(line)
                 log.flush()
+                with self._more:
+                    self._more.notify_all()
                 if not listening.done() and (match := START_LINE.search(line)):
                     listening.set_result(match)
         if not listening.done():
@@ -154,6 +157,12 @@ class MediaryServer:
     def output(self) -> str:
         """All that it wrote so far."""
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+
+    def await_output(self, words: str, timeout: float = 30) -> str:
+        """All that it wrote, once these words are in it: a line may come after the answer that it is about."""
+        with self._more:
+            assert self._more.wait_for(lambda: words in self.output(), timeout), f"no {words!r} in\n{self.output()}"
+        return self.output()
 
     def slow_steps(self, limit: float = 1.0) -> list[str]:
         """Steps of the event loop that took longer than `limit` seconds on the wall; needs `debug`."""

@@ -357,3 +357,63 @@ async def test_an_exhausted_quota_is_no_space(folder: Path, store: LocalStore, m
         await put(store, "a.png", b"x")
     assert await names(store) == []
     assert leftovers(folder) == []
+
+
+# Same bytes under two names
+
+
+async def test_an_adopted_file_is_a_hard_link(store: LocalStore, folder: Path, tmp_path: Path) -> None:
+    trash = LocalStore(tmp_path / "trash")
+    trash.folder.mkdir()
+    stored = await put(store, "a.png", b"bytes")
+    adopted = await trash.adopt(store, "a.png", "7.png")
+    assert (folder / "a.png").samefile(trash.folder / "7.png")
+    assert (adopted.etag, adopted.modified) == (stored.etag, stored.modified)
+    await store.delete("a.png")
+    assert await fetch(trash, "7.png") == b"bytes"
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+async def test_without_hard_links_it_is_a_copy(
+    code: int, store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = noise(600_000)
+    await put(store, "a.png", data)
+    await put(store, "b.png", b"taken")
+
+    link = os.link
+
+    def refuse(source: Path, target: Path, **options: Any) -> None:
+        if INCOMING not in source.parts:
+            raise OSError(code, os.strerror(code))
+        link(source, target, **options)
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert (await store.adopt(store, "a.png", "b.png")).name == "b-2.png"
+    assert await fetch(store, "b-2.png") == data
+    assert not (folder / "a.png").samefile(folder / "b-2.png")
+    assert leftovers(folder) == []
+
+
+async def test_what_is_no_plain_file_is_not_adopted(store: LocalStore, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "link.png").symlink_to(tmp_path / "secret.txt")
+    (folder / "folder.png").mkdir()
+    os.mkfifo(folder / "fifo.png")
+    for name in ("link.png", "folder.png", "fifo.png"):
+        with pytest.raises(NotFoundError):
+            await store.adopt(store, name, "b.png")
+    assert await names(store) == []
+
+
+async def test_leftovers_are_what_recover_removes(store: LocalStore, folder: Path) -> None:
+    assert await store.leftovers() == ()
+    await put(store, "a.png", b"kept")
+    (folder / INCOMING / "abandoned").write_bytes(b"half")
+    async with store.stage() as staged:
+        await staged.write(bytes(300_000))
+        assert [(file.name, file.size) for file in await store.leftovers()] == [("abandoned", 4)]
+        assert await store.recover() == 1
+        assert await store.leftovers() == ()
+        await staged.commit("b.png")
+    assert await names(store) == ["a.png", "b.png"]

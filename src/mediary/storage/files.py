@@ -11,8 +11,12 @@ from typing import TypeVar
 
 from mediary.errors import NoSpaceError, NotFoundError, StoreError
 from mediary.storage.base import StoredFile
+from mediary.tasks import to_the_end
 
 T = TypeVar("T")
+
+SAFELY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How a file is opened: no link is followed, no FIFO waited for."""
 
 _NO_FILE = {
     errno.ENOENT,
@@ -29,17 +33,7 @@ _NO_FILE = {
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Do blocking work in a thread and see its end also when cancelled: then nothing runs on behind our back."""
-    future = asyncio.get_running_loop().run_in_executor(None, work)
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        future.exception()  # looked at, so that the loop does not complain of it
-        raise cancelled
-    return future.result()
+    return await to_the_end(asyncio.get_running_loop().run_in_executor(None, work))
 
 
 @contextmanager
@@ -64,6 +58,16 @@ def stored_file(name: str, status: os.stat_result) -> StoredFile:
         raise NotFoundError(f"There is no file {name!r}")
     etag = f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
     return StoredFile(name, status.st_size, status.st_mtime, etag)
+
+
+@contextmanager
+def opened(path: Path, mode: int) -> Iterator[int]:
+    """The descriptor of a file that is no link."""
+    descriptor = os.open(path, mode | SAFELY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -1,73 +1,28 @@
 """What every store must do: subclass `StoreContract` and give it a `store` fixture (pytest, pytest-asyncio)."""
 
 import asyncio
-import random
+import hashlib
+from contextlib import aclosing
 from urllib.request import urlopen
 
 import pytest
 
 from mediary.errors import NotFoundError, StoreError
-from mediary.storage.base import HasPath, ReplacesFiles, SignsLinks, Store, StoredFile
+from mediary.storage.base import (
+    HasPath,
+    KnowsDigests,
+    ReplacesFiles,
+    SignsLinks,
+    Store,
+)
+from mediary.testing.files import BAD_NAMES, GOOD_NAMES, fetch, names, noise, put
+from mediary.testing.sharing import SharingContract
 
-# Names as `names.secure_filename` and `names.get_filename` make them.
-GOOD_NAMES = [
-    "a.png",
-    "1704123456_flux+anime+character_a1b2c3d4e5f67890.jpg",
-    "no-extension",
-    "two.dots,and+more-_signs.tar.gz",
-    "日本語のなまえ.webp",
-    "हिन्दी.mp3",
-    "é" * 120 + ".webm",
-    "n" * 251 + ".mp4",
-]
-BAD_NAMES = [
-    "",
-    ".",
-    "..",
-    ".hidden",
-    "/",
-    "a/b",
-    "../a.png",
-    "/etc/passwd",
-    "a\\b",
-    "a\0b",
-    "n" * 256,
-    "é" * 128,
-    "\ud800",
-]
-
-
-async def put(store: Store, name: str, data: bytes) -> StoredFile:
-    """Store a file in one go."""
-    async with store.stage() as staged:
-        await staged.write(data)
-        return await staged.commit(name)
-
-
-async def fetch(store: Store, name: str, start: int = 0, end: int | None = None) -> bytes:
-    """The bytes of a file, or a range of them."""
-    return b"".join([piece async for piece in store.read(name, start, end)])
-
-
-async def names(store: Store) -> list[str]:
-    """All names of a store, by pages of three."""
-    found: list[str] = []
-    after: str | None = None
-    while True:
-        page = await store.list(after, limit=3)
-        found += [file.name for file in page.files]
-        if page.next is None:
-            return found
-        after = page.next
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    """Bytes that do not compress, the same for the same seed."""
-    return random.Random(seed).randbytes(size)  # noqa: S311 - nothing secret
+__all__ = ["BAD_NAMES", "GOOD_NAMES", "StoreContract", "fetch", "names", "noise", "put"]
 
 
 @pytest.mark.asyncio
-class StoreContract:
+class StoreContract(SharingContract):
     """The behaviour of `storage.base`; the `store` fixture of a subclass gives an empty store to each test."""
 
     @pytest.mark.parametrize("name", GOOD_NAMES)
@@ -205,6 +160,44 @@ class StoreContract:
         assert noise(3_000_000).startswith(await anext(pieces))
         await pieces.aclose()
         assert await fetch(store, "a.bin") == noise(3_000_000)
+
+    async def test_a_reader_may_be_cancelled(self, store: Store) -> None:
+        data = noise(3_000_000)
+        await put(store, "a.bin", data)
+
+        async def read_slowly(begun: asyncio.Event) -> None:
+            async with aclosing(store.read("a.bin")) as pieces:
+                async for _ in pieces:
+                    begun.set()
+                    await asyncio.sleep(0)
+
+        for steps in range(8):
+            begun = asyncio.Event()
+            task = asyncio.create_task(read_slowly(begun))
+            if steps:
+                await begun.wait()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        assert await fetch(store, "a.bin") == data
+
+    async def test_many_may_read_at_once(self, store: Store) -> None:
+        data = noise(1_000_000)
+        await put(store, "a.bin", data)
+        starts = range(0, 1_000_000, 50_000)
+        read = await asyncio.gather(*(fetch(store, "a.bin", start, start + 100_000) for start in starts))
+        assert read == [data[start : start + 100_000] for start in starts]
+
+    async def test_who_knows_the_digest_may_tell_it(self, store: Store) -> None:
+        for size in (0, 5, 300_000):
+            data = noise(size)
+            digest = hashlib.sha256(data).hexdigest()
+            told, untold = await put(store, f"{size}.bin", data, digest), await put(store, f"{size}.txt", data)
+            assert (told.size, untold.size) == (size, size)
+            assert await fetch(store, told.name) == await fetch(store, untold.name) == data
+            if isinstance(store, KnowsDigests):
+                assert await store.digest(told.name) == await store.digest(untold.name) == digest
 
     async def test_the_etag_changes_with_the_bytes(self, store: Store) -> None:
         etags = set()
