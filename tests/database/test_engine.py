@@ -12,7 +12,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, t
 from tests.servers.postgres import execute, new_database, server
 
 from mediary.database.engine import Database
-from mediary.errors import DatabaseError
+from mediary.errors import DatabaseError, DatabaseFullError
 
 counters = Table("counters", MetaData(), Column("id", Integer, primary_key=True), Column("value", Integer))
 
@@ -139,7 +139,7 @@ async def test_several_open_a_new_database_at_once(database_url: str):
 async def test_upsert_puts_a_row_in_the_place_of_another(counted: Database):
     for row in ({"id": 1, "value": 5}, {"id": 2, "value": 6}):
         async with counted.begin() as connection:
-            await connection.execute(counted.upsert(counters, row, key="id"))
+            await connection.execute(counted.upsert(counters, key="id"), row)
     async with counted.connect() as connection:
         rows = await connection.execute(select(counters).order_by(counters.c.id))
         assert rows.all() == [(1, 5), (2, 6)]
@@ -215,3 +215,16 @@ async def test_postgresql_is_reached_again_after_its_connections_broke():
         async with database.connect() as connection:
             assert await connection.scalar(select(func.count()).select_from(text("media_items"))) == 0
         await database.close()
+
+
+async def test_a_full_disk_is_named(tmp_path: Path):
+    database = await Database.open(tmp_path / "test.db")
+    async with database.begin() as connection:
+        await connection.execute(text("CREATE TABLE pieces (piece BLOB)"))
+        pages = await connection.scalar(text("PRAGMA page_count"))
+        await connection.execute(text(f"PRAGMA max_page_count = {pages}"))  # of this connection, the only one
+    with pytest.raises(DatabaseFullError, match="full") as caught:
+        async with database.begin() as connection:
+            await connection.execute(text("INSERT INTO pieces VALUES (zeroblob(1000000))"))
+    assert (caught.value.status, caught.value.code) == (507, "no_space")
+    await database.close()

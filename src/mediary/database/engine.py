@@ -26,8 +26,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
 from mediary.database.metadata import HEAD
-from mediary.database.problems import OpenedFile, explain, reason, sqlite_path
-from mediary.errors import DatabaseError, SettingsError
+from mediary.database.problems import OpenedFile, explain, is_full, reason, sqlite_path
+from mediary.errors import DatabaseError, DatabaseFullError, SettingsError
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -91,15 +91,15 @@ class Database:
         async with self.connect() as connection:
             await connection.execute(_REVISION)
 
-    def upsert(self, table: Table, row: dict[str, Any], key: str) -> Insert:
-        """The statement that inserts a row, or puts it in the place of the one with the same key."""
+    def upsert(self, table: Table, key: str) -> Insert:
+        """The statement that inserts whole rows, or puts each in the place of the one with the same key."""
         if self.dialect == "sqlite":
             from sqlalchemy.dialects.sqlite import insert
         else:
             # Only one of the two dialects is ever used in a process.
             from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        statement = insert(table).values(row)
-        changes = {name: statement.excluded[name] for name in row if name != key}
+        statement = insert(table)
+        changes = {name: statement.excluded[name] for name in table.c.keys() if name != key}  # noqa: SIM118 - columns
         return statement.on_conflict_do_update(index_elements=[key], set_=changes)
 
     async def close(self) -> None:
@@ -164,7 +164,8 @@ def _translated() -> Iterator[None]:
     except IntegrityError:
         raise
     except (DBAPIError, PoolTimeoutError, OSError) as error:
-        raise DatabaseError(f"the database failed: {reason(error)}") from error
+        failure = DatabaseFullError if is_full(error) else DatabaseError
+        raise failure(f"the database failed: {reason(error)}") from error
 
 
 def _file(path: Path) -> URL:

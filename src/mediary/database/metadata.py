@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Dialect, Integer, MetaData, Text
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a database at this revision is opened without Alembic."""
 
 metadata = MetaData(
@@ -27,6 +27,8 @@ MAX_COUNT = 2**63 - 1
 
 def clean_text(text: str) -> str:
     """The text without what a database refuses: NUL (PostgreSQL) and lone surrogates (both)."""
+    if text.isprintable():  # as nearly all are
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
@@ -54,6 +56,10 @@ class CleanText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Clean the text on its way in."""
         return None if value is None else clean_text(value)
+
+
+Name = CleanText().with_variant(CleanText(collation="C"), "postgresql")
+"""A text that sorts by its bytes, in SQLite as in PostgreSQL."""
 
 
 class CleanJSON(TypeDecorator[Any]):

@@ -24,6 +24,9 @@ SQLITE = {
     "already exists": "It holds tables of another program: name another file",
 }
 
+DISK_FULL = "53100"
+"""What PostgreSQL says when its disk is full."""
+
 # PostgreSQL's error codes, and what helps.
 POSTGRESQL = {
     "25006": "It may only be read, as on a standby: name the server and the database that take writes",
@@ -72,6 +75,12 @@ def reason(error: Exception) -> str:
         lines = str(error.orig).split(">: ", 1)[-1].strip().splitlines()
         return lines[0] if lines else type(error.orig).__name__
     return "no connection"
+
+
+def is_full(error: Exception) -> bool:
+    """Whether a database has no room left on its disk."""
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(original, "sqlstate", "") == DISK_FULL
 
 
 def explain(url: URL, error: Exception) -> str:
