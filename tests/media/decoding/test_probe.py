@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.media.samples import picture
 
-from mediary.media.probe import PROBE_BYTES, dimensions
+from mediary.media.decoding.probe import PROBE_BYTES, dimensions
 
 ENCODINGS = [
     (".png", {}),

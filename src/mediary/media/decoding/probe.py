@@ -2,6 +2,8 @@
 
 from struct import Struct
 
+from mediary.errors import UnreadableError
+
 Size = tuple[int, int]
 
 PROBE_BYTES = 64 * 1024
@@ -13,7 +15,7 @@ _JPEG = Struct(">HBHH")
 _WEBP_LOSSY = Struct("<HH")
 
 # The markers of JPEG frames; C4, C8 and CC among them are tables.
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def dimensions(head: bytes) -> Size | None:
@@ -29,6 +31,14 @@ def dimensions(head: bytes) -> Size | None:
     else:
         return None
     return size if size and all(size) else None
+
+
+def require_pixels(width: int, height: int, max_pixels: int) -> None:
+    """UnreadableError for more pixels than that."""
+    if width * height > max_pixels:
+        raise UnreadableError(
+            f"this picture claims {width:,} by {height:,} pixels; {max_pixels:,} are the most that are read"
+        )
 
 
 def _png(head: bytes) -> Size | None:
@@ -47,7 +57,7 @@ def _jpeg(head: bytes) -> Size | None:
             position += 1
             continue
         length, _, height, width = _JPEG.unpack_from(head, position + 2)
-        if marker in _JPEG_FRAMES:
+        if marker in JPEG_FRAMES:
             return width, height
         if length < 2:
             return None
