@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from mediary.names import (
+    created_at,
     get_filename,
     get_source_url,
     get_timestamp,
     numbered,
     secure_filename,
     with_source_url,
+    words_in,
 )
 
 # Any text, lone surrogates too, with what is special thrown in often.
@@ -297,3 +299,40 @@ def test_numbered(name: str, result: str) -> None:
 def test_numbered_names_fit_and_differ(name: str, first: int, second: int) -> None:
     assert len(numbered(name, first).encode()) <= 255
     assert (numbered(name, first) == numbered(name, second)) == (first == second)
+
+
+@pytest.mark.parametrize(
+    ("name", "modified", "created"),
+    [
+        ("1704123456_flux_a1b2c3d4e5f67890.jpg", 5.5, 1704123456),
+        ("1704123456_flux_a1b2c3d4e5f67890.jpg", 1704123456.75, 1704123456.75),
+        ("1704123456.jpg", 5.5, 1704123456),
+        ("17041234567_more_digits.jpg", 5.5, 5.5),
+        ("٣٣٣٣٣٣٣٣٣٣_other_digits.jpg", 5.5, 5.5),
+        ("IMG_1704123456.jpg", 5.5, 5.5),
+    ],
+)
+def test_when_a_file_was_made(name: str, modified: float, created: float):
+    assert created_at(name, modified) == created
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("1704123456_flux+anime+character_a1b2c3d4e5f67890.jpg", "flux anime character"),
+        ("1704123456_flux_a1b2c3d4e5f67890-2.jpg", "flux"),
+        ("1704123456_a1b2c3d4e5f67890.jpg", ""),
+        ("holiday_in__Rome.2.PNG", "holiday in Rome.2"),
+        ("猫_の.webp", "猫 の"),
+        ("no extension", "no extension"),
+    ],
+)
+def test_the_words_in_a_name(name: str, words: str):
+    assert words_in(name) == words
+
+
+@given(st.text(), st.sampled_from([".jpg", ".png"]))
+def test_the_words_of_a_name_that_was_made_here(text: str, extension: str):
+    name = get_filename([], text, extension, "", 1704123456)
+    assert created_at(name, 0.0) == 1704123456
+    assert words_in(name) == re.sub(r"[\s_+]+", " ", secure_filename(text)).strip()

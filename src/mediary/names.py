@@ -16,6 +16,9 @@ MAX_SEGMENT_BYTES = 100  # of what `secure_filename` makes
 _PUNCTUATION = ".,_+-"
 _NOT_PLAIN = re.compile(r"[^\w.,+-]+")
 _SOURCE_URL = re.compile(r"(?:^|[?&])url=([^&#]*)")
+_SECONDS = re.compile(r"^([0-9]{10})(?![0-9])[_+]*")
+_DIGEST = re.compile(r"(?:^|[_+]+)[0-9a-f]{16}(?:-[0-9]+)?$")
+_SEPARATORS = re.compile(r"[\s_+]+")
 _UNSAFE_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 # A longer prompt adds nothing to a name of 100 bytes, and normalizing is quadratic in runs of combining marks.
 _MAX_INPUT = 4096
@@ -59,6 +62,21 @@ def get_timestamp(headers: Mapping[str, str]) -> int | None:
     by_name = {name.lower(): value for name, value in headers.items()}
     times = (_parse_time(by_name[name]) for name in ("last-modified", "date") if name in by_name)
     return next((seconds for seconds in times if seconds is not None), None)
+
+
+def created_at(name: str, modified: float) -> float:
+    """When a media file was made, in Unix seconds: the time that its name begins with, else that of the file.
+
+    Where both are the same second, the file's time knows its fraction.
+    """
+    found = _SECONDS.match(name)
+    return modified if found is None or int(found[1]) == int(modified) else float(found[1])
+
+
+def words_in(name: str) -> str:
+    """The words that a media file's name holds, without its time, digest and extension."""
+    stem = name.rpartition(".")[0] or name
+    return _SEPARATORS.sub(" ", _DIGEST.sub("", _SECONDS.sub("", stem, count=1))).strip()
 
 
 def get_source_url(query_or_url: str, default: str | None = None) -> str | None:

@@ -1,6 +1,7 @@
 """The composition root: Settings in, wired services out; the only place that builds implementations."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -10,12 +11,18 @@ from mediary.conversations.attachments import Attachments
 from mediary.conversations.directory import CUSTOM, ProviderDirectory
 from mediary.conversations.discovery import find_local_servers
 from mediary.conversations.turn import Conversations
-from mediary.media.library import Library, ensure_media_dir, ensure_thumbnail_dir
+from mediary.media.directories import ensure_media_dir, ensure_thumbnail_dir, ensure_trash_dir
+from mediary.media.indexer import Indexer
+from mediary.media.library import MediaLibrary
+from mediary.media.reader import Reader
+from mediary.media.thumbnails import Thumbnails
 from mediary.net.client import HttpClient
 from mediary.plugins import load
 from mediary.providers.base import Provider
+from mediary.sandbox.pool import Sandbox
 from mediary.settings import ProviderSettings, Settings
-from mediary.storage.base import Store
+from mediary.storage.base import Names, Store
+from mediary.storage.overlay import lay_over
 
 if TYPE_CHECKING:
     from mediary.database.engine import Database
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from mediary.usage.ledger import Ledger
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class Late(Generic[T]):
@@ -53,10 +62,29 @@ class Services:
         self.database = Late(self._open_database)
         self.catalog: Late[Catalog] = Late(lambda: self._feature("mediary.media.catalog", "Catalog"))
         self.ledger: Late[Ledger] = Late(lambda: self._feature("mediary.usage.ledger", "Ledger"))
-        self.store, thumbnails = self._stores()
-        self.library = Library(
-            self.store, self.catalog, self.http, thumbnails=thumbnails, max_bytes=settings.media.max_bytes
+        self.media_dir = ensure_media_dir(settings.data)
+        self.store = self._store(self.media_dir, "media")
+        self.trash = self._store(ensure_trash_dir(self.media_dir), "trash")
+        # Thumbnails can be made again: each node keeps its own.
+        self.thumbnail_store = load("storage", "local")(ensure_thumbnail_dir(self.media_dir))
+        # Somebody waits for a thumbnail, nobody for the rest; /media goes before both.
+        self.sandbox = Sandbox(nice=10, readable=[self.media_dir])
+        self.background_sandbox = Sandbox(2, nice=15, readable=[self.media_dir])
+        self.thumbnails = Thumbnails(self.store, self.thumbnail_store, self.sandbox, settings.media.max_pixels)
+        reader = Reader(self.background_sandbox, settings.media.max_pixels)
+        self.indexer = Indexer(self.store, reader, self.media_dir)
+        self.library = MediaLibrary(
+            self.store,
+            self.catalog,
+            self.http,
+            trash=self.trash,
+            keep_trash=settings.media.trash_days > 0,
+            thumbnails=lambda: self.thumbnail_store,
+            thumbnailer=self.thumbnails,
+            indexer=self.indexer,
+            max_bytes=settings.media.max_bytes,
         )
+        self._keeping: asyncio.Task[None] | None = None
         self.conversations = Conversations(
             ProviderDirectory(
                 {name: self._provider(name, table) for name, table in settings.providers.items()},
@@ -72,8 +100,30 @@ class Services:
 
     async def start(self) -> None:
         """Remove what a killed process left, open the database; SettingsError if it cannot be."""
-        await self.store.recover()
+        await asyncio.gather(self.store.recover(), self.trash.recover(), self.thumbnail_store.recover())
         await asyncio.gather(self.catalog(), self.ledger())
+
+    async def begin_upkeep(self) -> None:
+        """Begin what is done in the background until `close`; one process of a server does it for all.
+
+        It returns when the media folder is watched: in a folder of a million files, to begin that stops the whole
+        process for 70 ms, which no answer should meet.
+        """
+        # Imported behind the start: no answer needs it.
+        from mediary.media.upkeep import Upkeep
+
+        media = self.settings.media
+        upkeep = Upkeep(
+            self.library,
+            self.indexer,
+            self.media_dir,
+            setting=media.store,
+            trash_days=media.trash_days,
+            watch=media.watch,
+        )
+        self._keeping = asyncio.create_task(upkeep.run(), name="upkeep")
+        self._keeping.add_done_callback(_tell)
+        await upkeep.begun.wait()
 
     async def check(self) -> None:
         """Reach the database and the store; raises what fails."""
@@ -82,16 +132,30 @@ class Services:
 
     async def close(self) -> None:
         """Finish what is being written, then close everything."""
+        if self._keeping:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
         await self.conversations.close()
+        await self.thumbnails.close()
+        await asyncio.gather(self.sandbox.close(), self.background_sandbox.close())
         await self.http.close()
         if self.database.made:
             await (await self.database()).close()
 
-    def _stores(self) -> tuple[Store, Callable[[], Store]]:
-        """The store of the media, and what makes that of their thumbnails when one is first needed."""
-        make_store: Callable[[Path], Store] = load("storage", self.settings.media.store)
-        folder = ensure_media_dir(self.settings.data)
-        return make_store(folder), lambda: make_store(ensure_thumbnail_dir(folder))
+    def _store(self, folder: Path, space: str) -> Store:
+        """The store of a space: a folder, or an object store with the folder as its waiting room."""
+        local = load("storage", "local")(folder)
+        url = self.settings.media.store
+        if url == "local":
+            return local  # type: ignore[no-any-return]
+        options = {name: value.get_secret_value() for name, value in self.settings.media.store_options.items()}
+        names = Late(lambda: self._names(space))
+        return lay_over(load("storage", url.partition("://")[0])(url, names, folder, options), local)
+
+    async def _names(self, space: str) -> Names:
+        imported = await asyncio.to_thread(import_module, "mediary.database.names")
+        names: Names = imported.StoredNames(await self.database(), self.settings.media.store, space)
+        return names
 
     def _provider(self, name: str, table: ProviderSettings) -> Provider:
         provider: Provider = load("providers", table.wire)(name, table, self.http)
@@ -119,3 +183,9 @@ class Services:
         """A feature on the database, whose module imports SQLAlchemy."""
         imported = await asyncio.to_thread(import_module, module)
         return getattr(imported, name)(await self.database())
+
+
+def _tell(upkeep: asyncio.Task[None]) -> None:
+    """What ends the upkeep does not end the server, but must be known."""
+    if not upkeep.cancelled() and (error := upkeep.exception()):
+        logger.error("the upkeep of the media library has ended; a restart begins it anew", exc_info=error)

@@ -8,7 +8,8 @@ from tests.servers.databases import Database, database, database_url
 from tests.servers.http import RawServer, raw_server
 
 from mediary.media.catalog import Catalog
-from mediary.media.library import Library, ensure_media_dir
+from mediary.media.directories import ensure_media_dir
+from mediary.media.library import MediaLibrary
 from mediary.net.client import HttpClient
 from mediary.settings import NetSettings
 
@@ -36,11 +37,11 @@ async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
 
 
 @pytest.fixture
-def library(folder: Path, http: HttpClient, catalog: Catalog) -> Library:
+def library(folder: Path, http: HttpClient, catalog: Catalog) -> MediaLibrary:
     async def opened() -> Catalog:
         return catalog
 
-    return Library.local(folder, http, opened)
+    return MediaLibrary.local(folder, http, opened)
 
 
 @pytest.fixture

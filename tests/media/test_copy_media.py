@@ -27,7 +27,7 @@ from tests.servers.http import (
 from mediary.errors import BadRequestError
 from mediary.media.catalog import Catalog
 from mediary.media.intake import PARALLEL, copy_media
-from mediary.media.library import Library
+from mediary.media.library import MediaLibrary
 from mediary.net.client import HttpClient
 from mediary.settings import NetSettings
 from mediary.storage.local import LocalStaged, LocalStore
@@ -46,7 +46,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-async def test_a_picture_is_copied_with_its_source(library: Library, folder: Path, catalog: Catalog, url: str):
+async def test_a_picture_is_copied_with_its_source(library: MediaLibrary, folder: Path, catalog: Catalog, url: str):
     [copied] = await copy_media([url], alt="a cat", tags=["flux"], library=library, provider="OpenAI", model="m")
     path, _, query = copied.partition("?")
     assert re.fullmatch(r"/media/1704123456_flux\+a_cat_[0-9a-f]{16}\.png", path)
@@ -63,7 +63,7 @@ async def test_a_picture_is_copied_with_its_source(library: Library, folder: Pat
     )
 
 
-async def test_many_at_once_keep_their_order(library: Library, folder: Path, server: RawServer):
+async def test_many_at_once_keep_their_order(library: MediaLibrary, folder: Path, server: RawServer):
     running = most = 0
     everybody = asyncio.Event()
 
@@ -103,7 +103,7 @@ async def test_many_at_once_keep_their_order(library: Library, folder: Path, ser
     ids=["404", "empty", "page", "cut", "cut chunks", "redirect to a private network"],
 )
 async def test_a_failure_gives_the_url_back_and_leaves_the_others(
-    library: Library, folder: Path, server: RawServer, url: str, answer: bytes, caplog: pytest.LogCaptureFixture
+    library: MediaLibrary, folder: Path, server: RawServer, url: str, answer: bytes, caplog: pytest.LogCaptureFixture
 ):
     server.answers["/bad"] = answer
     bad = f"{server.url}/bad?key=s3cret"
@@ -116,7 +116,7 @@ async def test_a_failure_gives_the_url_back_and_leaves_the_others(
     assert len(caplog.records) == 3 and "127.0.0.1" in caplog.text and "s3cret" not in caplog.text
 
 
-async def test_what_is_here_already_stays(library: Library, folder: Path):
+async def test_what_is_here_already_stays(library: MediaLibrary, folder: Path):
     here = [
         "/media/a.png",
         "/media/a.png?url=https%3A%2F%2Fexample.com",
@@ -127,14 +127,14 @@ async def test_what_is_here_already_stays(library: Library, folder: Path):
     assert await copy_media(here[:1], return_target=True, library=library) == [(here[0], folder / "a.png")]
 
 
-async def test_a_data_uri(library: Library, folder: Path):
+async def test_a_data_uri(library: MediaLibrary, folder: Path):
     [copied] = await copy_media([DATA_URI], alt="a cat", library=library)
     assert re.fullmatch(r"/media/\d{10}_a_cat_[0-9a-f]{16}\.png", copied)
     assert (folder / copied.removeprefix("/media/")).read_bytes() == picture()
 
 
 async def test_cookies_and_headers_are_sent_and_the_source_is_not_shown(
-    library: Library, server: RawServer, url: str, catalog: Catalog
+    library: MediaLibrary, server: RawServer, url: str, catalog: Catalog
 ):
     [copied] = await copy_media(
         [url], cookies={"session": "1"}, headers={"Referer": "https://example.com/"}, library=library
@@ -147,7 +147,7 @@ async def test_cookies_and_headers_are_sent_and_the_source_is_not_shown(
         assert "?" not in copied
 
 
-async def test_cookies_do_not_follow_to_another_origin(library: Library, server: RawServer, url: str):
+async def test_cookies_do_not_follow_to_another_origin(library: MediaLibrary, server: RawServer, url: str):
     async with raw_server() as other:
         other.answers["/go"] = redirect(url)
         await copy_media([f"{other.url}/go"], cookies={"session": "1"}, headers={"X-Key": "k"}, library=library)
@@ -155,7 +155,7 @@ async def test_cookies_do_not_follow_to_another_origin(library: Library, server:
     assert not {"cookie", "x-key"} & set(server.received[0].headers)
 
 
-async def test_add_url(library: Library, url: str):
+async def test_add_url(library: MediaLibrary, url: str):
     shown = {
         add_url: (await copy_media([url], add_url=add_url, library=library))[0].partition("?")[2]
         for add_url in (True, False, "", "https://example.com/a b?c=d")
@@ -167,14 +167,14 @@ async def test_add_url(library: Library, url: str):
     assert copied.endswith("?url=https%3A%2F%2Fexample.com%2F")
 
 
-async def test_a_proxy(library: Library, server: RawServer, url: str):
+async def test_a_proxy(library: MediaLibrary, server: RawServer, url: str):
     async with proxy_to(server) as proxy:
         [copied] = await copy_media([url], proxy=proxy.url, library=library)
         assert copied.startswith("/media/")
         assert proxy.received[0].target == url
 
 
-async def test_ssl(library: Library):
+async def test_ssl(library: MediaLibrary):
     async with raw_server(tls=unvouched_tls()) as secure:
         secure.answers["/a.png"] = response(picture())
         url = f"{secure.url}/a.png"
@@ -184,21 +184,21 @@ async def test_ssl(library: Library):
         assert copied.startswith("/media/")
 
 
-async def test_a_timeout(library: Library, folder: Path, server: RawServer):
+async def test_a_timeout(library: MediaLibrary, folder: Path, server: RawServer):
     server.answers["/slow"] = silence(response(picture()[:100], length=len(picture())))
     url = f"{server.url}/slow"
     assert await asyncio.wait_for(copy_media([url], timeout=0.2, library=library), 20) == [url]
     assert files(folder) == []
 
 
-async def test_return_target(library: Library, folder: Path, server: RawServer, url: str):
+async def test_return_target(library: MediaLibrary, folder: Path, server: RawServer, url: str):
     [(copied, path), failed] = await copy_media([url, f"{server.url}/404"], return_target=True, library=library)
     assert path is not None and path.parent == folder and path.read_bytes() == picture()
     assert copied.startswith(f"/media/{path.name}?url=")
     assert failed == (f"{server.url}/404", None)
 
 
-async def test_a_thumbnail_lies_apart(library: Library, folder: Path, catalog: Catalog, url: str):
+async def test_a_thumbnail_lies_apart(library: MediaLibrary, folder: Path, catalog: Catalog, url: str):
     [(copied, path)] = await copy_media([url], thumbnail=True, add_url=False, return_target=True, library=library)
     assert path is not None and path.parent == folder / "thumbnails" and path.read_bytes() == picture()
     assert copied == f"/thumbnail/{path.name}"
@@ -206,7 +206,7 @@ async def test_a_thumbnail_lies_apart(library: Library, folder: Path, catalog: C
 
 
 class TestTarget:
-    async def test_a_path_of_the_callers(self, library: Library, folder: Path, tmp_path: Path, url: str):
+    async def test_a_path_of_the_callers(self, library: MediaLibrary, folder: Path, tmp_path: Path, url: str):
         target = tmp_path / "elsewhere" / "my picture.bin"
         target.parent.mkdir()
         [(copied, path)] = await copy_media([url], target=target, add_url=False, return_target=True, library=library)
@@ -215,12 +215,14 @@ class TestTarget:
         assert files(target.parent) == ["my picture.bin"]
         assert files(folder) == []
 
-    async def test_in_the_media_folder_it_is_an_item(self, library: Library, folder: Path, catalog: Catalog, url: str):
+    async def test_in_the_media_folder_it_is_an_item(
+        self, library: MediaLibrary, folder: Path, catalog: Catalog, url: str
+    ):
         assert await copy_media([url], target=str(folder / "a.png"), add_url=False, library=library) == ["/media/a.png"]
         assert (await catalog.get("a.png")).size == len(picture())
 
     async def test_what_was_there_is_replaced_by_a_whole_file_alone(
-        self, library: Library, server: RawServer, tmp_path: Path, url: str
+        self, library: MediaLibrary, server: RawServer, tmp_path: Path, url: str
     ):
         target = tmp_path / "a.png"
         target.write_bytes(b"old")
@@ -232,7 +234,7 @@ class TestTarget:
         assert sorted(path.name for path in tmp_path.glob("*.p*")) == ["a.png"]
 
     async def test_a_copy_that_is_given_up_leaves_nothing_behind(
-        self, library: Library, server: RawServer, tmp_path: Path
+        self, library: MediaLibrary, server: RawServer, tmp_path: Path
     ):
         target = tmp_path / "elsewhere" / "a.png"
         target.parent.mkdir()
@@ -254,7 +256,7 @@ class TestTarget:
         assert files(target.parent) == []
 
     async def test_in_the_media_folder_a_killed_process_leaves_nothing_that_is_not_swept_up(
-        self, library: Library, server: RawServer, folder: Path
+        self, library: MediaLibrary, server: RawServer, folder: Path
     ):
         large = picture(".png", 900, 900)
         begun = asyncio.Event()
@@ -276,21 +278,21 @@ class TestTarget:
             await task
         assert files(folder) == []
 
-    async def test_in_the_media_folder_what_was_there_is_replaced(self, library: Library, folder: Path, url: str):
+    async def test_in_the_media_folder_what_was_there_is_replaced(self, library: MediaLibrary, folder: Path, url: str):
         (folder / "a.png").write_bytes(b"old")
         assert await copy_media([url], target=folder / "a.png", add_url=False, library=library) == ["/media/a.png"]
         assert files(folder) == ["a.png"]
         assert (folder / "a.png").read_bytes() == picture()
 
-    async def test_a_folder_that_is_not_there(self, library: Library, tmp_path: Path, url: str):
+    async def test_a_folder_that_is_not_there(self, library: MediaLibrary, tmp_path: Path, url: str):
         assert await copy_media([url], target=tmp_path / "missing" / "a.png", library=library) == [url]
 
-    async def test_one_target_is_for_one_image(self, library: Library, tmp_path: Path, url: str):
+    async def test_one_target_is_for_one_image(self, library: MediaLibrary, tmp_path: Path, url: str):
         with pytest.raises(BadRequestError):
             await copy_media([url, url], target=tmp_path / "a.png", library=library)
 
 
-async def test_a_file_in_the_way_of_the_thumbnails(library: Library, folder: Path, url: str):
+async def test_a_file_in_the_way_of_the_thumbnails(library: MediaLibrary, folder: Path, url: str):
     (folder / "thumbnails").touch()
     assert await copy_media([url], thumbnail=True, library=library) == [url]
 
@@ -306,7 +308,7 @@ async def test_without_a_library_private_addresses_are_out_of_reach(
 
 async def test_an_origin_of_the_operators_needs_no_leave(folder: Path, url: str, server: RawServer):
     http = HttpClient(NetSettings())
-    library = Library.local(folder, http)
+    library = MediaLibrary.local(folder, http)
     assert await copy_media([url], library=library) == [url]
     [copied] = await copy_media([url], trusted_origin=f"{server.url}/v1", library=library)
     assert copied.startswith("/media/")
@@ -339,7 +341,7 @@ async def test_when_the_call_is_over_no_copy_runs_on(folder: Path, http: HttpCli
                         await asyncio.sleep(0)
                 running.discard(me)
 
-    task = asyncio.create_task(copy_media([DATA_URI] * 3, library=Library(Lingering(folder), None, http)))
+    task = asyncio.create_task(copy_media([DATA_URI] * 3, library=MediaLibrary(Lingering(folder), None, http)))
     await everybody.wait()
     if end == "cancelled":
         task.cancel()
@@ -352,7 +354,7 @@ async def test_when_the_call_is_over_no_copy_runs_on(folder: Path, http: HttpCli
 
 async def test_an_item_beyond_the_limit_is_left(folder: Path, http: HttpClient, server: RawServer, url: str):
     server.answers["/b.wav"] = response(sound("wav", "pcm_s16le"))
-    library = Library.local(folder, http, max_bytes=len(picture()))
+    library = MediaLibrary.local(folder, http, max_bytes=len(picture()))
     copied = await copy_media([url, f"{server.url}/b.wav"], library=library)
     assert copied[0].startswith("/media/") and copied[1] == f"{server.url}/b.wav"
 
@@ -368,7 +370,7 @@ async def test_memory_stays_small_however_large_the_file(folder: Path, http: Htt
             await writer.drain()
 
     server.answers["/large.png"] = answer
-    library = Library.local(folder, http)
+    library = MediaLibrary.local(folder, http)
     tracemalloc.start()
     try:
         [(_, path)] = await copy_media([f"{server.url}/large.png"], return_target=True, library=library)

@@ -16,7 +16,7 @@ from tests.servers.http import RawServer, chunked, response
 from mediary.errors import BadRequestError, DownloadError, SettingsError, TooLargeError, UnsupportedTypeError
 from mediary.media.catalog import Catalog
 from mediary.media.intake import save_response_media
-from mediary.media.library import Library
+from mediary.media.library import MediaLibrary
 from mediary.media.responses import AudioResponse, ImageResponse, MediaResponse, VideoResponse
 from mediary.net.client import HttpClient
 from mediary.net.download import open_download
@@ -59,7 +59,7 @@ FILES = [
 
 @pytest.mark.parametrize(("data", "extension", "media_type", "kind"), FILES, ids=[row[1] for row in FILES])
 async def test_the_bytes_decide(
-    library: Library, folder: Path, catalog: Catalog, data: bytes, extension: str, media_type: str, kind: type
+    library: MediaLibrary, folder: Path, catalog: Catalog, data: bytes, extension: str, media_type: str, kind: type
 ):
     kept = await save(data, "a cat", ["flux", "tag"], "meow", "application/octet-stream", library=library)
     name = name_of(kept)
@@ -71,7 +71,7 @@ async def test_the_bytes_decide(
     assert (item.sha256, item.size, item.media_type) == (hashlib.sha256(data).hexdigest(), len(data), media_type)
 
 
-async def test_the_row_says_where_it_came_from(library: Library, catalog: Catalog):
+async def test_the_row_says_where_it_came_from(library: MediaLibrary, catalog: Catalog):
     kept = await save(picture(), "a cat", ["flux"], library=library, provider="OpenAI", model="gpt-image")
     item = await catalog.get(name_of(kept))
     assert (item.prompt, item.alt, item.tags, item.provider, item.model) == (
@@ -80,31 +80,31 @@ async def test_the_row_says_where_it_came_from(library: Library, catalog: Catalo
     assert (item.width, item.height) == (kept.options["width"], kept.options["height"]) == (64, 48)
 
 
-async def test_a_wrong_claim_counts_for_nothing(library: Library):
+async def test_a_wrong_claim_counts_for_nothing(library: MediaLibrary):
     kept = await save({"data": base64.b64encode(picture()).decode(), "mimeType": "audio/mpeg"}, library=library)
     assert isinstance(kept, ImageResponse) and name_of(kept).endswith(".png")
 
 
-async def test_a_sound_in_mp4_is_one_where_it_is_said_to_be(library: Library):
+async def test_a_sound_in_mp4_is_one_where_it_is_said_to_be(library: MediaLibrary):
     data = sound("mp4", "aac")
     assert name_of(await save(data, library=library)).endswith(".mp4")
     kept = await save(data, content_type="audio/mp4; codecs=mp4a", library=library)
     assert isinstance(kept, AudioResponse) and name_of(kept).endswith(".m4a")
 
 
-async def test_a_mapping_brings_its_own_words(library: Library):
+async def test_a_mapping_brings_its_own_words(library: MediaLibrary):
     data = base64.urlsafe_b64encode(sound("wav", "pcm_s16le")).decode().rstrip("=")
     kept = await save({"data": data, "mimeType": "audio/wav", "transcript": "hello"}, "say hello", library=library)
     assert kept == AudioResponse(kept.urls, "hello", source_url=None)
 
 
-async def test_a_stream_of_chunks(library: Library, folder: Path):
+async def test_a_stream_of_chunks(library: MediaLibrary, folder: Path):
     data = picture(".jpg", 500, 400)
     kept = await save(pieces(data), "a cat", library=library)
     assert (folder / name_of(kept)).read_bytes() == data
 
 
-async def test_a_download(library: Library, folder: Path, server: RawServer, http: HttpClient):
+async def test_a_download(library: MediaLibrary, folder: Path, server: RawServer, http: HttpClient):
     server.answers["/a"] = response(picture(), "Last-Modified: Mon, 01 Jan 2024 15:37:36 GMT")
     async with open_download(http, f"{server.url}/a") as download:
         kept = await save(download, "a cat", library=library)
@@ -113,7 +113,7 @@ async def test_a_download(library: Library, folder: Path, server: RawServer, htt
     assert (folder / name_of(kept)).read_bytes() == picture()
 
 
-async def test_a_response_of_aiohttp(library: Library, folder: Path, server: RawServer):
+async def test_a_response_of_aiohttp(library: MediaLibrary, folder: Path, server: RawServer):
     server.answers["/a"] = response(
         sound("mp4", "aac"), "Content-Type: audio/mp4", "Date: Mon, 01 Jan 2024 15:37:36 GMT"
     )
@@ -124,7 +124,7 @@ async def test_a_response_of_aiohttp(library: Library, folder: Path, server: Raw
     assert re.fullmatch(r"1704123456_a_cat_[0-9a-f]{16}\.m4a", name_of(kept))
 
 
-async def test_a_response_of_aiohttp_that_is_cut(library: Library, folder: Path, server: RawServer):
+async def test_a_response_of_aiohttp_that_is_cut(library: MediaLibrary, folder: Path, server: RawServer):
     server.answers["/a"] = chunked([picture()], whole=False)
     async with aiohttp.ClientSession() as session, session.get(f"{server.url}/a") as answer:
         with pytest.raises(DownloadError):
@@ -150,20 +150,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-async def test_what_is_refused_leaves_nothing_behind(library: Library, folder: Path, what: str):
+async def test_what_is_refused_leaves_nothing_behind(library: MediaLibrary, folder: Path, what: str):
     media, error = REFUSED[what]
     with pytest.raises(error):
         await save(media, library=library)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
-async def test_a_stream_that_fails_leaves_nothing_behind(library: Library, folder: Path):
+async def test_a_stream_that_fails_leaves_nothing_behind(library: MediaLibrary, folder: Path):
     with pytest.raises(DownloadError, match="cut"):
         await save(broken(picture(".png", 900, 900)), library=library)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
-async def test_a_stream_that_is_refused_is_closed(library: Library):
+async def test_a_stream_that_is_refused_is_closed(library: MediaLibrary):
     closed = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -179,14 +179,14 @@ async def test_a_stream_that_is_refused_is_closed(library: Library):
 
 
 async def test_too_many_bytes(folder: Path, http: HttpClient):
-    library = Library.local(folder, http, max_bytes=len(picture()))
+    library = MediaLibrary.local(folder, http, max_bytes=len(picture()))
     await save(picture(), library=library)
     with pytest.raises(TooLargeError):
         await save(pieces(picture() + b"\0"), library=library)
     assert len([path for path in folder.rglob("*") if path.is_file()]) == 1
 
 
-async def test_the_same_picture_at_once_is_kept_each_time(library: Library, folder: Path):
+async def test_the_same_picture_at_once_is_kept_each_time(library: MediaLibrary, folder: Path):
     kept = await asyncio.gather(*(save(picture(), "a cat", library=library) for _ in range(20)))
     assert len({name_of(one) for one in kept}) == 20
     assert all((folder / name_of(one)).read_bytes() == picture() for one in kept)
@@ -199,7 +199,7 @@ async def test_without_a_library_it_is_the_one_of_the_current_folder(tmp_path: P
 
 
 async def test_memory_stays_small_however_long_the_stream(folder: Path, http: HttpClient):
-    library = Library.local(folder, http)
+    library = MediaLibrary.local(folder, http)
     piece = bytes(64 * 1024)
 
     async def long() -> AsyncIterator[bytes]:
@@ -218,7 +218,7 @@ async def test_memory_stays_small_however_long_the_stream(folder: Path, http: Ht
 
 
 async def test_memory_stays_small_beside_a_long_text(folder: Path, http: HttpClient):
-    library = Library.local(folder, http)
+    library = MediaLibrary.local(folder, http)
     text = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(50 * 1024**2)).decode()
     tracemalloc.start()
     try:
@@ -229,7 +229,7 @@ async def test_memory_stays_small_beside_a_long_text(folder: Path, http: HttpCli
     assert peak < 8 * 1024**2
 
 
-async def test_a_turn_that_is_cut_off_while_media_arrive_leaves_nothing_behind(library: Library, folder: Path):
+async def test_a_turn_that_is_cut_off_while_media_arrive_leaves_nothing_behind(library: MediaLibrary, folder: Path):
     begun = asyncio.Event()
 
     async def stuck() -> AsyncIterator[bytes]:
@@ -245,7 +245,7 @@ async def test_a_turn_that_is_cut_off_while_media_arrive_leaves_nothing_behind(l
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
-async def test_a_provider_may_close_its_stream_as_soon_as_the_cancelled_turn_ends(library: Library):
+async def test_a_provider_may_close_its_stream_as_soon_as_the_cancelled_turn_ends(library: MediaLibrary):
     """No step of the intake is still in the stream then: closing it would say that it is already running."""
     begun, ended = asyncio.Event(), asyncio.Event()
 

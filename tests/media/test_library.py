@@ -11,8 +11,9 @@ from tests.media.samples import picture
 
 from mediary.errors import DatabaseError, SettingsError
 from mediary.media.catalog import Catalog
+from mediary.media.directories import ensure_media_dir, get_media_dir
 from mediary.media.intake import save_response_media
-from mediary.media.library import Library, ensure_media_dir, get_media_dir, media_url
+from mediary.media.library import MediaLibrary, media_url
 from mediary.net.client import HttpClient
 
 NOBODY = 65534
@@ -96,7 +97,7 @@ async def test_what_the_database_cannot_describe_is_kept(
     async def catalog() -> Catalog:
         raise error
 
-    library = Library.local(folder, http, catalog)
+    library = MediaLibrary.local(folder, http, catalog)
     with caplog.at_level(logging.WARNING, "mediary"):
         [response] = [response async for response in save_response_media(picture(), library=library)]
     assert (folder / response.urls[0].removeprefix("/media/")).read_bytes() == picture()

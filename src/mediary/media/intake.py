@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,15 +12,17 @@ from urllib.parse import unquote, urlsplit
 
 from mediary.data_uris import is_data_uri
 from mediary.errors import BadRequestError, MediaryError, NotFoundError
+from mediary.media.directories import ensure_media_dir
 from mediary.media.incoming import Incoming, Source, read_response, read_text
-from mediary.media.library import Library, ensure_media_dir, media_url
-from mediary.media.receive import About, file_name, keep, media_item, receive
+from mediary.media.library import MediaLibrary, media_url
+from mediary.media.receive import About, Arrived, file_name, keep, media_item, receive
 from mediary.media.responses import MediaResponse, media_response
 from mediary.media.target import stage_target
 from mediary.names import with_source_url
 from mediary.net.client import HttpClient
 from mediary.net.download import Download, open_download
-from mediary.storage.base import HasPath, ReplacesFiles, Store
+from mediary.storage.base import HasPath, ReplacesFiles, Staged, Store, StoredFile
+from mediary.tasks import all_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,26 +40,36 @@ async def save_response_media(
     transcript: str | None = None,
     content_type: str | None = None,
     *,
-    library: Library | None = None,
+    library: MediaLibrary | None = None,
     provider: str | None = None,
     model: str | None = None,
+    about: About | None = None,
 ) -> AsyncGenerator[MediaResponse, None]:
     """Keep the media of a provider's answer; yields an ImageResponse, AudioResponse or VideoResponse with its URL.
 
     `response` is a mapping with `data`, `mimeType` and `transcript`, base64 text, a data URI, bytes, or a stream:
     chunks of bytes, a `Download`, a response of aiohttp. The bytes decide the type; `content_type` only tells a sound
     from a video where both come in the same container. Without a library the media folder of the current folder is
-    used.
+    used. `about` says what else is written down: the negative prompt, seed, owner, parent.
 
     UnsupportedTypeError, BadRequestError (no bytes, broken base64), TooLargeError, StoreError or NoSpaceError, and what
     reading the stream raises.
     """
     source = read_response(response, content_type, transcript)
-    about = About(prompt=prompt, alt=prompt, tags=tags, provider=provider, model=model, source_url=source.url)
+    about = about or About()
+    about = replace(
+        about,
+        prompt=prompt or about.prompt,
+        alt=about.alt or prompt or about.prompt,
+        tags=tags or about.tags,
+        provider=provider or about.provider,
+        model=model or about.model,
+        source_url=source.url,
+    )
     async with source, _opened(library) as opened:
         received = await keep(source, about, opened)
     kind = received.format.kind
-    words = source.transcript if kind == "audio" else prompt
+    words = source.transcript if kind == "audio" else about.alt
     size = dict(zip(("width", "height"), received.dimensions or (), strict=False))
     yield media_response(kind, media_url(received.file.name), words, source_url=source.url, **size)
 
@@ -77,11 +89,12 @@ async def copy_media(
     timeout: float | None = ...,  # noqa: ASYNC109
     return_target: Literal[False] = ...,
     *,
-    library: Library | None = ...,
+    library: MediaLibrary | None = ...,
     trusted_origin: str | None = ...,
     prompt: str | None = ...,
     provider: str | None = ...,
     model: str | None = ...,
+    about: About | None = ...,
 ) -> list[str]: ...
 
 
@@ -100,11 +113,12 @@ async def copy_media(
     timeout: float | None = ...,  # noqa: ASYNC109
     *,
     return_target: Literal[True],
-    library: Library | None = ...,
+    library: MediaLibrary | None = ...,
     trusted_origin: str | None = ...,
     prompt: str | None = ...,
     provider: str | None = ...,
     model: str | None = ...,
+    about: About | None = ...,
 ) -> list[Copied]: ...
 
 
@@ -122,11 +136,12 @@ async def copy_media(
     timeout: float | None = None,  # noqa: ASYNC109 - it spans a whole download
     return_target: bool = False,
     *,
-    library: Library | None = None,
+    library: MediaLibrary | None = None,
     trusted_origin: str | None = None,
     prompt: str | None = None,
     provider: str | None = None,
     model: str | None = None,
+    about: About | None = None,
 ) -> list[str] | list[Copied]:
     """Copy media from URLs and data URIs into the library; the answers are in the order of `images`.
 
@@ -142,11 +157,19 @@ async def copy_media(
     - `return_target`: answers are `(url, path)`; the path is None where no file lies on this machine.
     - `library`: by default the media folder of the current folder, without a database.
     - `trusted_origin`: a URL whose origin needs no leave of the guard.
+    - `about`: what else is written down: the negative prompt, seed, owner, parent.
     """
     if target is not None and len(images) > 1:
         raise BadRequestError("a target is for one image")
-    prompt = alt if prompt is None else prompt
-    about = About(prompt=prompt, alt=alt, tags=tuple(tags or ()), provider=provider, model=model)
+    about = about or About()
+    about = replace(
+        about,
+        prompt=(about.prompt or alt) if prompt is None else prompt,
+        alt=alt or about.alt,
+        tags=tuple(tags or about.tags),
+        provider=provider or about.provider,
+        model=model or about.model,
+    )
     async with _opened(library) as opened:
         fetch = partial(
             open_download, opened.http, cookies=cookies, headers=headers, proxy=proxy, ssl=ssl is not False,
@@ -154,7 +177,7 @@ async def copy_media(
         )  # fmt: skip
         into = partial(_CopyToTarget, target=Path(target)) if target else _CopiesToThumbnails if thumbnail else _Copies
         copies = into(opened, about, fetch, False if cookies or headers else add_url)
-        copied = await _all(map(copies.copy, images))
+        copied = await all_of(map(copies.copy, images))
     return copied if return_target else [url for url, _ in copied]
 
 
@@ -162,7 +185,7 @@ async def copy_media(
 class _Copies:
     """The copies of one call, into the library."""
 
-    library: Library
+    library: MediaLibrary
     about: About
     fetch: Callable[[str], AbstractAsyncContextManager[Download]]
     add_url: bool | str
@@ -204,7 +227,11 @@ class _CopiesToThumbnails(_Copies):
 
     async def keep(self, source: Source, about: About) -> Copied:
         store = self.library.thumbnails
-        received = await receive(source, store.stage, partial(file_name, source, about), self.library.max_bytes)
+
+        async def commit(staged: Staged, arrived: Arrived) -> StoredFile:
+            return await staged.commit(file_name(source, about, arrived.format), arrived.sha256)
+
+        received = await receive(source, store.stage, commit, self.library.max_bytes)
         return media_url(received.file.name, "thumbnail"), _path(store, received.file.name)
 
 
@@ -221,27 +248,19 @@ class _CopyToTarget(_Copies):
         stage = (
             store.stage_replacement if is_item and isinstance(store, ReplacesFiles) else partial(stage_target, target)
         )
-        received = await receive(source, stage, lambda _: target.name, self.library.max_bytes)
+
+        async def commit(staged: Staged, arrived: Arrived) -> StoredFile:
+            return await staged.commit(target.name, arrived.sha256)
+
+        received = await receive(source, stage, commit, self.library.max_bytes)
         if not is_item:
             return target.as_uri(), target
-        await self.library.record(partial(media_item, received, about))
+        await self.library.record(partial(media_item, received, about, received.file))
         return media_url(target.name), target
 
 
-async def _all(copying: Iterable[Awaitable[Copied]]) -> list[Copied]:
-    """The results of all copies, in order; however this ends, no copy runs on behind it."""
-    # Without `return_exceptions` gather would leave at the first that fails or ends its being cancelled.
-    results = await asyncio.gather(*copying, return_exceptions=True)
-    copied = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        copied.append(result)
-    return copied
-
-
 @asynccontextmanager
-async def _opened(library: Library | None) -> AsyncIterator[Library]:
+async def _opened(library: MediaLibrary | None) -> AsyncIterator[MediaLibrary]:
     """The library that was given, or for this once the one of the current folder, without a database."""
     if library is not None:
         yield library
@@ -251,7 +270,7 @@ async def _opened(library: Library | None) -> AsyncIterator[Library]:
 
     http = HttpClient(NetSettings())
     try:
-        yield Library.local(await asyncio.to_thread(ensure_media_dir), http)
+        yield MediaLibrary.local(await asyncio.to_thread(ensure_media_dir), http)
     finally:
         await http.close()
 

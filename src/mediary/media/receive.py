@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,49 +10,66 @@ from typing import TYPE_CHECKING
 
 from mediary.errors import BadRequestError, TooLargeError
 from mediary.formats import SNIFF_BYTES, Format, by_media_type, require_format
+from mediary.media.decoding.probe import PROBE_BYTES, dimensions
+from mediary.media.digests import take_into
 from mediary.media.incoming import SLICE, Source
-from mediary.media.library import Library
-from mediary.media.probe import PROBE_BYTES, dimensions
-from mediary.names import get_filename
+from mediary.media.item import MediaItem
+from mediary.names import created_at, get_filename
 from mediary.storage.base import Staged, StoredFile
 
 if TYPE_CHECKING:
-    from mediary.media.catalog import MediaItem
-
-HASHED_IN_PASSING = 64 * 1024
-"""Bytes that are hashed on the event loop; more go to a thread."""
-
-Stage = Callable[[], AbstractAsyncContextManager[Staged]]
+    from mediary.media.library import MediaLibrary
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class About:
-    """What is written down of a media item besides its bytes."""
+    """What is written down of a media item besides its bytes; `parent` is the name of the item it was made from."""
 
     prompt: str = ""
+    negative_prompt: str = ""
     alt: str = ""
     tags: Sequence[str] = ()
     provider: str | None = None
     model: str | None = None
+    seed: str | None = None
+    steps: int | None = None
     source_url: str | None = None
+    owner: str | None = None
+    parent: str | None = None
+    bucket: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
-class Received:
-    """A media item that is kept: its file, what its bytes are, and a picture's width and height."""
+class Arrived:
+    """Bytes that are all here, without a name yet: what they are, their digest, a picture's width and height."""
 
-    file: StoredFile
     format: Format
     sha256: str
     dimensions: tuple[int, int] | None
 
 
-async def keep(source: Source, about: About, library: Library) -> Received:
-    """Take media into the library, and describe them in its catalog."""
-    name = partial(file_name, source, about)
-    received = await receive(source, library.store.stage, name, library.max_bytes)
-    await library.record(partial(media_item, received, about))
-    return received
+@dataclass(slots=True, frozen=True)
+class Received(Arrived):
+    """A media item that is kept, and its file."""
+
+    file: StoredFile
+
+
+Stage = Callable[[], AbstractAsyncContextManager[Staged]]
+Commit = Callable[[Staged, Arrived], Awaitable[StoredFile]]
+
+
+async def keep(
+    source: Source, about: About, library: "MediaLibrary", name: Callable[[Format], str] | None = None
+) -> Received:
+    """Take media into the library, and describe them in its catalog; `name` makes another name than `file_name`."""
+    name = name or partial(file_name, source, about)
+
+    async def commit(staged: Staged, arrived: Arrived) -> StoredFile:
+        make_item = partial(media_item, arrived, about)
+        return await library.commit(staged, name(arrived.format), arrived.sha256, make_item)
+
+    return await receive(source, library.store.stage, commit, library.max_bytes)
 
 
 def file_name(source: Source, about: About, found: Format) -> str:
@@ -60,10 +77,8 @@ def file_name(source: Source, about: About, found: Format) -> str:
     return get_filename(about.tags, about.alt, found.extension, source.url or "", source.timestamp)
 
 
-async def receive(
-    source: Source, stage: Stage, name: Callable[[Format], str], max_bytes: int | None = None
-) -> Received:
-    """Store media under the name that is made for their format.
+async def receive(source: Source, stage: Stage, commit: Commit, max_bytes: int | None = None) -> Received:
+    """Store media; `commit` gives them their name when all of them are here.
 
     UnsupportedTypeError before anything is written, TooLargeError beyond `max_bytes`, BadRequestError for no bytes.
     The stream is closed at the end, whichever it is: nothing of it runs on when the task is cancelled.
@@ -78,14 +93,15 @@ async def receive(
                 size += len(block)
                 if max_bytes is not None and size > max_bytes:
                     raise TooLargeError(f"a media item may have {max_bytes} bytes, this one has more")
-                if len(block) > HASHED_IN_PASSING:
-                    await asyncio.to_thread(digest.update, block)
-                else:
-                    digest.update(block)
-                await staged.write(block)
-                block = await anext(blocks, b"")
-            file = await staged.commit(name(found))
-    return Received(file, found, digest.hexdigest(), dimensions(head[:PROBE_BYTES]))
+                # The next block arrives while this one is hashed and written.
+                taking = asyncio.gather(take_into(digest, block), staged.write(block))
+                try:
+                    block = await anext(blocks, b"")
+                finally:
+                    await taking
+            arrived = Arrived(found, digest.hexdigest(), dimensions(head[:PROBE_BYTES]))
+            file = await commit(staged, arrived)
+    return Received(arrived.format, arrived.sha256, arrived.dimensions, file)
 
 
 def _format(head: bytes, declared: str | None) -> Format:
@@ -114,18 +130,17 @@ async def _blocks(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
         yield b"".join(gathered)
 
 
-def media_item(received: Received, about: About) -> "MediaItem":
+def media_item(arrived: Arrived, about: About, file: StoredFile) -> MediaItem:
     """The row of a media item."""
-    # The catalog is there when a row is written, and with it SQLAlchemy; nothing else may import it.
-    from mediary.media.catalog import MediaItem
-
-    width, height = received.dimensions or (None, None)
+    width, height = arrived.dimensions or (None, None)
     return MediaItem(
-        name=received.file.name,
-        sha256=received.sha256,
-        size=received.file.size,
-        media_type=received.format.media_type,
-        kind=received.format.kind,
+        name=file.name,
+        sha256=arrived.sha256,
+        size=file.size,
+        modified=file.modified,
+        created=created_at(file.name, file.modified),
+        media_type=arrived.format.media_type,
+        kind=arrived.format.kind,
         width=width,
         height=height,
         **asdict(about) | {"tags": tuple(about.tags)},

@@ -31,7 +31,7 @@ class TargetFile:
         """Append bytes; NoSpaceError when the disk is full."""
         await in_thread(partial(self._write, data))
 
-    async def commit(self, name: str) -> StoredFile:
+    async def commit(self, name: str, _sha256: str | None = None) -> StoredFile:
         """Make the bytes durable and put them under their name in the folder, in the place of what was there."""
         return await in_thread(partial(self._commit, self.path.with_name(name)))
 

@@ -151,14 +151,15 @@ async def _start(services: Services, app: App, announce: bool) -> None:
     await services.conversations.providers.discover()
     await _listening(settings.server.host, settings.server.port)
     await services.start()
+    await app.start()
     if announce:
+        await services.begin_upkeep()
         names = ", ".join(provider.name for provider in services.conversations.providers)
         host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
         address = f"http://{host}:{settings.server.port}"
         line = f"Mediary {__version__} on {address} · data {settings.data.resolve()} · providers: {names}"
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-    await app.start()
     # What is loaded now stays. To look through it again for garbage would stop every stream for 20 ms each time.
     gc.freeze()
 
