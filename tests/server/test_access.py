@@ -42,7 +42,10 @@ def test_a_server_with_a_key_asks_for_it(locked: MediaryServer) -> None:
         assert b"Authorization: Bearer" in response.read()
 
 
-@pytest.mark.parametrize("path", [VERSION, "/media/x.png", "/backend-api/v2/models", "/docs", "/openapi.json", "/x"])
+@pytest.mark.parametrize(
+    "path",
+    [VERSION, "/media/x.png", "/search/x", "/backend-api/v2/media", "/backend-api/v2/models", "/docs", "/openapi.json"],
+)
 def test_nothing_is_told_without_the_key(locked: MediaryServer, path: str) -> None:
     assert status(locked, path) == 401
 
@@ -110,7 +113,7 @@ def test_a_refused_request_is_in_the_log(locked: MediaryServer) -> None:
     with locked.open(VERSION, headers={"x-request-id": "refused-1"}) as response:
         assert response.headers["x-request-id"] == "refused-1"
 
-    assert "request=refused-1 method=GET path=/backend-api/v2/version status=401" in locked.output()
+    locked.await_output("request=refused-1 method=GET path=/backend-api/v2/version status=401")
 
 
 def test_another_address_than_loopback_needs_a_key(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 import base64
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from tests.server.forms import form
 from tests.servers.mediary import MediaryServer, media_urls
 
 PATH = "/backend-api/v2/conversation"
@@ -174,21 +174,6 @@ def test_other_methods_are_told_the_right_one(server: MediaryServer) -> None:
         assert (response.status, response.headers["allow"]) == (405, "POST")
 
 
-def form(fields: dict[str, str], files: dict[str, bytes]) -> tuple[bytes, str]:
-    boundary = uuid.uuid4().hex
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
-    ]
-    parts += [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
-        + data
-        + b"\r\n"
-        for name, data in files.items()
-    ]
-    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
 QUESTION = json.dumps({"provider": "Local", "messages": [{"role": "user", "content": "When does the harbour open?"}]})
 
 
@@ -270,12 +255,10 @@ def test_a_request_keeps_its_id(server: MediaryServer) -> None:
     with server.open("/backend-api/v2/version", headers={"x-request-id": "no good id"}) as response:
         assert len(response.headers["x-request-id"]) == 16
 
-    assert "request=my-request.1" in server.output()
-    assert "no good id" not in server.output()
+    assert "no good id" not in server.await_output("request=my-request.1")
 
 
 def test_what_people_write_is_not_in_the_log(server: MediaryServer) -> None:
     server.converse("xyzzy-nobody-reads-this", provider="Local")
 
-    assert "xyzzy" not in server.output()
-    assert "outcome=finished" in server.output()
+    assert "xyzzy" not in server.await_output("outcome=finished")

@@ -143,7 +143,13 @@ def test_the_openapi_page_needs_nothing_from_elsewhere(server: MediaryServer) ->
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("POST", MODELS, 405), ("DELETE", "/healthz", 405), ("GET", "/media/", 404)],
+    [
+        ("GET", "/nothing", 404),
+        ("POST", MODELS, 405),
+        ("DELETE", "/healthz", 405),
+        ("PUT", "/docs", 405),
+        ("GET", "/media/", 404),
+    ],
 )
 def test_what_is_not_there_says_so_in_json(server: MediaryServer, method: str, path: str, status: int) -> None:
     with server.open(path, method=method) as refused:

@@ -1,7 +1,7 @@
 """What a message brings along: each picture, sound and text is fetched, checked and made a typed part."""
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from mediary.net.client import HttpClient
 from mediary.net.download import open_download
 from mediary.providers.base import Audio, Image, Message, Part, Text
 from mediary.storage.base import Store
+from mediary.tasks import all_of
 
 T = TypeVar("T")
 
@@ -37,10 +38,14 @@ class Attachment:
 
 @dataclass(slots=True, frozen=True)
 class Resolved:
-    """Messages for a provider, and which of their pictures and sounds are not from the library."""
+    """Messages for a provider, which of their pictures and sounds are not from the library, and the question's picture.
+
+    That is the first one in the last message of the user.
+    """
 
     messages: tuple[Message, ...]
     brought: tuple[Image | Audio, ...]
+    picture: Image | None = None
 
 
 class Attachments:
@@ -61,11 +66,11 @@ class Attachments:
         fetch = _Fetch(self._store, self._http, _Allowance(self._max_bytes))
         resolved = [await fetch.message(message) for message in messages]
         parts = [fetch.file(file) for file in files]
-        parts += await _all(fetch.media("media_url", url) for url in urls)
+        parts += await all_of(fetch.media("media_url", url) for url in urls)
         if parts:
             resolved = _with_last_of_user(resolved, parts)
         media = [part for message in resolved for part in message.parts if isinstance(part, Image | Audio)]
-        return Resolved(tuple(resolved), tuple(part for part in media if not part.kept))
+        return Resolved(tuple(resolved), tuple(part for part in media if not part.kept), _picture(resolved))
 
 
 class _Allowance:
@@ -97,7 +102,7 @@ class _Fetch:
         parts = [_text_part(part) for part in content]
         missing = [at for at, part in enumerate(parts) if part is None]
         if missing:
-            fetched = await _all(self._content_part(content[at]) for at in missing)
+            fetched = await all_of(self._content_part(content[at]) for at in missing)
             for at, part in zip(missing, fetched, strict=True):
                 parts[at] = part
         extra = {name: value for name in PASSED_ON if (value := getattr(message, name)) is not None}
@@ -152,17 +157,6 @@ class _Fetch:
         return await asyncio.to_thread(decode, data, name) if len(data) > IN_PASSING else decode(data, name)
 
 
-async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results in order; when one fails, the others are ended before that is raised."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 def _text_part(part: dict[str, Any]) -> Part | None:
     """A part that is text; None for all that has to be fetched or decoded."""
     match part:
@@ -180,6 +174,12 @@ def _with_last_of_user(messages: list[Message], parts: list[Part]) -> list[Messa
             extended = replace(messages[at], parts=(*messages[at].parts, *parts))
             return [*messages[:at], extended, *messages[at + 1 :]]
     return [*messages, Message(role="user", parts=tuple(parts))]
+
+
+def _picture(messages: list[Message]) -> Image | None:
+    """The first picture of the last message of the user."""
+    question = next((message for message in reversed(messages) if message.role == "user"), None)
+    return next((part for part in question.parts if isinstance(part, Image)), None) if question else None
 
 
 def _part(data: bytes, name: str, *, kept: bool = False) -> Part:

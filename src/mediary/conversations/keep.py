@@ -8,8 +8,10 @@ from pathlib import PurePath
 
 from mediary.errors import MediaryError
 from mediary.events import Content, Event, Log, Media
+from mediary.media.incoming import read_response
 from mediary.media.intake import copy_media, save_response_media
-from mediary.media.library import Library
+from mediary.media.library import MediaLibrary
+from mediary.media.receive import About, keep
 from mediary.media.responses import MediaResponse, media_response
 from mediary.providers.base import Audio, Image, Provider, TurnRequest
 
@@ -17,57 +19,85 @@ logger = logging.getLogger(__name__)
 
 
 async def keep_made(
-    media: Media, library: Library, provider: Provider, request: TurnRequest, *, download: bool
+    media: Media,
+    library: MediaLibrary,
+    provider: Provider,
+    request: TurnRequest,
+    *,
+    download: bool,
+    owner: str | None = None,
+    parent: str | None = None,
 ) -> list[Event]:
     """Keep a made picture, sound or video; the events that announce it.
 
     Without `download` a URL of the provider's is passed on as it is, unless it needs the provider's headers or cookies.
+    `owner` is the label of who asked, `parent` the library's name of the picture that this one was made from.
     """
-    words = media.alt or request.prompt
+    about = _about(media, provider, request, owner, parent)
     if media.url is None:
         source = media.data if media.stream is None else media.stream
         assert source is not None, "made media come as data, as a stream or as a URL"
         kept = save_response_media(
-            source,
-            words,
-            [request.model],
-            media.transcript,
-            media.content_type,
-            library=library,
-            provider=provider.name,
-            model=request.model,
+            source, transcript=media.transcript, content_type=media.content_type, library=library, about=about
         )
         return [announce(response) async for response in kept]
     if not download and not (media.headers or media.cookies):
-        return [announce(media_response(media.kind, media.url, words))]
+        return [announce(media_response(media.kind, media.url, about.alt))]
     [url] = await copy_media(
         [media.url],
         cookies=media.cookies or None,
         headers=media.headers or None,
-        alt=words,
-        tags=[request.model],
         library=library,
         trusted_origin=media.trusted_origin,
-        provider=provider.name,
-        model=request.model,
+        about=about,
     )
-    announced = announce(media_response(media.kind, url, words))
+    announced = announce(media_response(media.kind, url, about.alt))
     if url == media.url:
         return [Log(log="this could not be fetched from the provider and is not kept: its own URL follows"), announced]
     return [announced]
 
 
-async def keep_brought(parts: Iterable[Image | Audio], library: Library) -> None:
-    """Keep the pictures and sounds of a question, each once: clients send them again with every turn."""
+def _about(media: Media, provider: Provider, request: TurnRequest, owner: str | None, parent: str | None) -> About:
+    """What is written down of a made item: what was asked for, of whom, by whom."""
+    options = request.options
+    return About(
+        prompt=request.prompt,
+        negative_prompt=options.get("negative_prompt", ""),
+        alt=media.alt or request.prompt,
+        tags=(request.model,),
+        provider=provider.name,
+        model=request.model,
+        seed=str(options["seed"]) if "seed" in options else None,
+        steps=options.get("steps"),
+        owner=owner,
+        parent=parent,
+    )
+
+
+async def keep_brought(
+    parts: Iterable[Image | Audio], library: MediaLibrary, owner: str | None = None
+) -> list[str | None]:
+    """Keep the pictures and sounds of a question, each once: clients send them again with every turn.
+
+    Their names in the library, None for one that could not be kept.
+    """
+    names: list[str | None] = []
     for part in parts:
         try:
-            digest = await asyncio.to_thread(hashlib.sha256, part.data)
-            if not await library.has(digest.hexdigest()):
-                words = PurePath(part.name or "").stem
-                async for _ in save_response_media(part.data, words, ["attachment"], library=library):
-                    pass
+            names.append(await _keep_once(part, library, owner))
         except MediaryError as error:
             logger.warning("an attachment is not kept", extra={"cause": error.message})
+            names.append(None)
+    return names
+
+
+async def _keep_once(part: Image | Audio, library: MediaLibrary, owner: str | None) -> str:
+    """The name of the item with these bytes, which becomes one if there is none yet."""
+    digest = await asyncio.to_thread(hashlib.sha256, part.data)
+    if twin := await (await library.catalog()).twin(digest.hexdigest()):
+        return twin.name
+    about = About(alt=PurePath(part.name or "").stem, tags=("attachment",), owner=owner)
+    return (await keep(read_response(part.data), about, library)).file.name
 
 
 def announce(response: MediaResponse) -> Content:

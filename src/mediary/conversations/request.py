@@ -1,14 +1,15 @@
 """What a request for a turn says: the JSON of `POST /backend-api/v2/conversation`, decoded and checked."""
 
 import re
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mediary.errors import BadRequestError, FieldError
 
 MAX_PARTS = 10_000
+MAX_STEPS = 1_000_000
 CONTINUE = "Go on exactly where you stopped, without repeating anything."
 
 Decoded = TypeVar("Decoded")
@@ -25,7 +26,8 @@ class IncomingMessage(Struct, kw_only=True):
 
 
 class ConversationRequest(Struct, kw_only=True):
-    """The fields of CONTRACT.md, and `voice`, `audio`, `format`, `speed` for speech, `size` for pictures.
+    """The fields of CONTRACT.md, and `voice`, `audio`, `format`, `speed` for speech, `size`, `steps` and
+    `negative_prompt` for pictures.
 
     Any other field, and any field that is null, is ignored.
     """
@@ -47,6 +49,8 @@ class ConversationRequest(Struct, kw_only=True):
     top_p: float | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
+    negative_prompt: str | None = None
+    steps: Annotated[int, Meta(ge=1, le=MAX_STEPS)] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
@@ -74,22 +78,28 @@ OPTIONS = ConversationRequest.__struct_fields__[ConversationRequest.__struct_fie
 
 _request = msgspec.json.Decoder(ConversationRequest)
 _at_field = re.compile(r"(?P<what>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
+_of_object = re.compile(r"Object (?P<what>contains unknown field|missing required field) `(?P<path>.*)`$", re.DOTALL)
 
 
 def decode_request(body: bytes) -> ConversationRequest:
     """The request in a JSON body; BadRequestError if it is no JSON object, FieldError if a field does not fit."""
+    request = decode_json(_request, body)
+    _check(request)
+    return request
+
+
+def decode_json(decoder: "msgspec.json.Decoder[Decoded]", body: bytes) -> Decoded:
+    """A JSON body; BadRequestError if it is no JSON object, FieldError if a field does not fit."""
     try:
-        request = _request.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
-        if found := _at_field.match(str(error)):
+        if found := _at_field.match(str(error)) or _of_object.match(str(error)):
             raise FieldError(found["path"], found["what"]) from None
         raise BadRequestError(f"the body must be a JSON object: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequestError(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise BadRequestError("the body is nested too deeply") from None
-    _check(request)
-    return request
 
 
 def _check(request: ConversationRequest) -> None:

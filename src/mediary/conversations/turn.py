@@ -23,7 +23,7 @@ from mediary.errors import (
     UnsupportedTypeError,
 )
 from mediary.events import Auth, Event, Failure, Finish, Log, Media, Parameters, ProviderChosen, ProviderInfo
-from mediary.media.library import Library
+from mediary.media.library import MediaLibrary
 from mediary.providers.base import Provider, TurnRequest
 from mediary.settings import ConversationSettings
 
@@ -43,13 +43,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, frozen=True)
 class Turn:
-    """A question that has been understood: provider, model and messages are settled."""
+    """A question that has been understood: provider, model and messages are settled.
+
+    `parent` finds the library's name of the picture that the question brought, if it brought one.
+    """
 
     provider: Provider
     request: TurnRequest
     download_media: bool = True
     web_search: bool = False
     user: str | None = None
+    parent: asyncio.Task[str | None] | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -60,7 +64,7 @@ class Conversations:
         self,
         providers: ProviderDirectory,
         attachments: Attachments,
-        library: Library,
+        library: MediaLibrary,
         ledger: "Callable[[], Awaitable[Ledger]]",
         settings: ConversationSettings,
         *,
@@ -89,8 +93,7 @@ class Conversations:
             self._library.http.guard.check_url(request.base_url)
         provider, model = await self.providers.choose(request.provider, request.model, request.base_url)
         resolved = await self._attachments.resolve(request.messages or (), files, urls)
-        if resolved.brought and self._keep_attachments:
-            self._beside(self._keep_brought(resolved))
+        parent = self._beside(self._keep_brought(resolved, user)) if resolved.brought or resolved.picture else None
         limits = self._settings
         return Turn(
             provider=provider,
@@ -107,6 +110,7 @@ class Conversations:
             download_media=request.download_media is not False,
             web_search=bool(request.web_search),
             user=user,
+            parent=parent,
         )
 
     async def events(self, turn: Turn) -> AsyncGenerator[Event, None]:
@@ -153,13 +157,33 @@ class Conversations:
 
     async def _keep(self, turn: Turn, media: Media) -> list[Event]:
         """Keep what was made, also when the client leaves meanwhile; a stream ends with its client."""
-        keeping = keep_made(media, self._library, turn.provider, turn.request, download=turn.download_media)
+        keeping = self._keep_made(turn, media)
         return await (keeping if media.stream is not None else asyncio.shield(self._beside(keeping)))
 
-    async def _keep_brought(self, resolved: Resolved) -> None:
-        """One request after the other, or two that bring the same would both find that it is not there yet."""
-        async with self._bringing:
-            await keep_brought(resolved.brought, self._library)
+    async def _keep_made(self, turn: Turn, media: Media) -> list[Event]:
+        return await keep_made(
+            media,
+            self._library,
+            turn.provider,
+            turn.request,
+            download=turn.download_media,
+            owner=turn.user,
+            parent=await _parent(turn),
+        )
+
+    async def _keep_brought(self, resolved: Resolved, user: str | None) -> str | None:
+        """Keep what a question brought; the name of its picture in the library, if it is there.
+
+        One request after the other, or two that bring the same would both find that it is not there yet.
+        """
+        names: list[str | None] = []
+        if resolved.brought and self._keep_attachments:
+            async with self._bringing:
+                names = await keep_brought(resolved.brought, self._library, user)
+        picture = resolved.picture
+        if picture is not None and picture.kept:
+            return picture.name
+        return next((name for part, name in zip(resolved.brought, names, strict=False) if part is picture), None)
 
     def _beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Work in a task of its own, which the end of the turn does not end."""
@@ -205,6 +229,14 @@ class Conversations:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self.providers.close()
+
+
+async def _parent(turn: Turn) -> str | None:
+    """The name of the picture that the question brought. That it cannot be kept costs no answer."""
+    if turn.parent is None:
+        return None
+    await asyncio.wait([turn.parent])
+    return None if turn.parent.cancelled() or turn.parent.exception() else turn.parent.result()
 
 
 def failure_event(error: MediaryError) -> Event:

@@ -15,9 +15,12 @@ from mediary.server.log import request_id
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
 from mediary.server.routes.conversation import ConversationEndpoint
 from mediary.server.routes.media import MediaFiles
+from mediary.server.routes.search import Search
+from mediary.server.routes.thumbnails import ThumbnailFiles
 from mediary.services import Late, Services
 
-MEDIA = ("/media/", "/images/")
+THUMBNAIL = "/thumbnail/"
+KEPT = ("/media/", "/images/", THUMBNAIL)
 OPEN_TO_ALL = ("/healthz", "/readyz")
 
 _request_id = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -31,10 +34,13 @@ class App:
     def __init__(self, services: Services) -> None:
         server = services.settings.server
         self._door = Door(server.key.get_secret_value() if server.key else None)
-        self._media = MediaFiles(services.store)
+        media = services.settings.media
+        self._media = MediaFiles(services.store, media.redirect_seconds if media.redirect else None)
+        self._thumbnails = ThumbnailFiles(services.thumbnails, services.thumbnail_store)
         self._conversation = ConversationEndpoint(services.conversations, server.max_request_bytes)
         self._router = Late(lambda: asyncio.to_thread(_build_router, services))
         self._bare: dict[str, Endpoint] = {"/backend-api/v2/conversation": self._conversation, "/healthz": _healthz}
+        self._below: dict[str, Endpoint] = {"/search/": Search(services.library)}
 
     async def start(self) -> None:
         """Build the router, which takes a while, beside the first answers."""
@@ -47,7 +53,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A kept file that is found costs no line in the log, all else does."""
         endpoint: Endpoint
-        if scope["path"].startswith(MEDIA):
+        if scope["path"].startswith(KEPT):
             endpoint = self._file
         else:
             endpoint = self._logged
@@ -80,7 +86,8 @@ class App:
 
     async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._door.check(scope)
-        await self._media(scope, receive, send)
+        files = self._thumbnails if scope["path"].startswith(THUMBNAIL) else self._media
+        await files(scope, receive, send)
 
     async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the request's id, and write one line on it."""
@@ -107,8 +114,13 @@ class App:
     async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in OPEN_TO_ALL:
             self._door.check(scope)
-        endpoint = self._bare.get(scope["path"]) or await self._router()
+        endpoint = self._find_bare(scope["path"]) or await self._router()
         await endpoint(scope, receive, send)
+
+    def _find_bare(self, path: str) -> Endpoint | None:
+        """The endpoint that needs no router."""
+        below = (endpoint for prefix, endpoint in self._below.items() if path.startswith(prefix))
+        return self._bare.get(path) or next(below, None)
 
 
 def _identity(scope: Scope) -> str:

@@ -22,8 +22,8 @@ def error_body(error: MediaryError) -> bytes:
 
 
 def error_headers(error: MediaryError) -> dict[str, str]:
-    """What the status asks for besides the body."""
-    headers: dict[str, str] = {}
+    """What the status asks for besides the body. What is missing or broken now may be there in a moment."""
+    headers = {"cache-control": "no-store"}
     if isinstance(error, RateLimitError) and error.retry_after is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after)))
     if isinstance(error, UnauthorizedError):

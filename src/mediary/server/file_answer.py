@@ -24,7 +24,7 @@ Span = tuple[int, int]
 _CONDITIONS = frozenset(
     {b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
 )
-_IN_304 = frozenset({b"etag", b"last-modified", b"cache-control"})
+_IN_304 = frozenset({b"etag", b"last-modified", b"cache-control", b"vary"})
 _ENTITY_TAG = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _RANGE = re.compile(rb"(\d*)-(\d*)")
 _MAX_RANGES = 64

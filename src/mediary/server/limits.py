@@ -5,23 +5,29 @@ import asyncio
 from mediary.errors import BadRequestError, TooLargeError
 from mediary.server.protocol import Message, Receive, Scope
 
+USUAL = "server.max_request_bytes"
+
 PIECE_SECONDS = 60.0
 """How long the next piece of a body may be in coming."""
 
 
-def check_declared_length(scope: Scope, limit: int) -> None:
+def check_declared_length(scope: Scope, limit: int, setting: str = USUAL) -> None:
     """TooLargeError for a body that says it is larger, before a byte of it is read."""
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+        raise _too_large(limit, setting)
 
 
 class Body:
-    """A request's body as it comes; BadRequestError if it breaks off or stalls, TooLargeError over the limit."""
+    """A request's body as it comes; BadRequestError if it breaks off or stalls, TooLargeError over the limit.
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    `setting` is the name of the limit, for who wants to change it; empty if it is fixed.
+    """
+
+    def __init__(self, receive: Receive, limit: int, setting: str = USUAL) -> None:
         self._receive = receive
         self._limit = limit
+        self._setting = setting
         self._taken = 0
 
     async def receive(self) -> Message:
@@ -35,7 +41,7 @@ class Body:
             raise BadRequestError("the body broke off before its end")
         self._taken += len(message.get("body", b""))
         if self._taken > self._limit:
-            raise _too_large(self._limit)
+            raise _too_large(self._limit, self._setting)
         return message
 
     async def read(self) -> bytes:
@@ -48,5 +54,5 @@ class Body:
         return b"".join(pieces)
 
 
-def _too_large(limit: int) -> TooLargeError:
-    return TooLargeError(f"the body may have {limit} bytes at most (server.max_request_bytes)")
+def _too_large(limit: int, setting: str) -> TooLargeError:
+    return TooLargeError(f"the body may have {limit} bytes at most" + (f" ({setting})" if setting else ""))

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from mediary.conversations.request import OPTIONS
+from mediary.media.thumbnails import LADDER
 
 ERROR: dict[str, Any] = {
     "description": "What is wrong, and what to do",
@@ -99,10 +100,82 @@ def _file(method: str) -> dict[str, Any]:
     }
 
 
+def _thumbnail(method: str) -> dict[str, Any]:
+    """GET or HEAD of a thumbnail."""
+    width = {"type": "integer", "enum": list(LADDER)}
+    return {
+        "tags": ["media"],
+        "summary": "A small picture of a kept file" if method == "get" else "What that small picture is",
+        "description": "Of a video a frame, of a sound its cover or its waveform. At most 400 by 400, or of the width "
+        "asked for; never enlarged. Made when it is first asked for.",
+        "parameters": [
+            {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}},
+            {"name": "w", "in": "query", "schema": width, "description": "Pixels it is wide, at most"},
+            {"name": "url", "in": "query", "schema": {"type": "string"}, "description": "Where to go if it is gone"},
+            {"name": "Accept", "in": "header", "schema": {"type": "string"}, "example": "image/webp"},
+        ],
+        "responses": {
+            "200": {
+                "description": "WebP for those who accept it, else JPEG",
+                "content": {"image/webp": {}, "image/jpeg": {}},
+            },
+            "302": {"description": "The file is gone, and its source is known"},
+            "304": {"description": "Unchanged"},
+            **{str(status): ERROR for status in (400, 401, 404, 412, 415, 503)},
+        },
+    }
+
+
+def _search(method: str) -> dict[str, Any]:
+    """GET or HEAD of a search."""
+    whole = {"type": "integer"}
+    asked = {
+        "min": (whole | {"minimum": 1}, "How many tokens an item must match; all, if it is not said"),
+        "skip": (whole | {"minimum": 0, "default": 0}, "How many of the found to step over"),
+        "random": ({"type": "string"}, "`true` picks by chance; any other text is a seed, which picks the same always"),
+        "limit": (whole | {"minimum": 1, "maximum": 500, "default": 50}, "How many items a JSON answer holds"),
+    }
+    found = {
+        "type": "object",
+        "required": ["items", "total"],
+        "properties": {
+            "items": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
+            "total": {"type": "integer", "description": "How many there are in all"},
+        },
+    }
+    return {
+        "tags": ["library"],
+        "summary": "The newest item that matches" if method == "get" else "Whether an item matches",
+        "description": "Tokens are joined by `+`; each matches anywhere in name, prompt, model and tags. The first may "
+        "name a kind (`image`, `audio`, `video`) or a MIME type.",
+        "parameters": [
+            {
+                "name": "tokens",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string"},
+                "example": "image+sea",
+            },
+            *(
+                {"name": name, "in": "query", "schema": schema, "description": meaning}
+                for name, (schema, meaning) in asked.items()
+            ),
+            {"name": "Accept", "in": "header", "schema": {"type": "string"}, "example": "application/json"},
+        ],
+        "responses": {
+            "200": {"description": "For who accepts JSON", "content": {"application/json": {"schema": found}}},
+            "302": {"description": "To `/media/{name}`"},
+            **{str(status): ERROR for status in (400, 401, 404)},
+        },
+    }
+
+
 HOT_PATHS: dict[str, Any] = {
     "/backend-api/v2/conversation": {"post": _CONVERSATION},
     "/media/{name}": {"get": _file("get"), "head": _file("head")},
     "/images/{name}": {"get": _file("get"), "head": _file("head")},
+    "/thumbnail/{name}": {"get": _thumbnail("get"), "head": _thumbnail("head")},
+    "/search/{tokens}": {"get": _search("get"), "head": _search("head")},
     "/healthz": {
         "get": {"tags": ["health"], "summary": "The server lives", "responses": {"200": {"description": "It does"}}}
     },

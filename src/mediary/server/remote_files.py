@@ -8,6 +8,7 @@ from mediary.errors import StoreError
 from mediary.formats import SNIFF_BYTES, Format, detect
 from mediary.server.file_answer import FileFacts, file_facts
 from mediary.storage.base import Store, StoredFile
+from mediary.storage.fetch import first_bytes
 
 _KNOWN_TYPES = 8192
 """Files whose format is remembered."""
@@ -33,9 +34,7 @@ class RemoteFiles:
         """The format by the first bytes, which are read once while the file stays the same."""
         key = f"{stored.etag} {stored.name}"
         if key not in self._types:
-            end = min(SNIFF_BYTES, stored.size)
-            head = b"".join([piece async for piece in self._store.read(stored.name, 0, end)]) if end else b""
-            self._types[key] = detect(head)
+            self._types[key] = detect(await first_bytes(self._store, stored.name, SNIFF_BYTES))
             if len(self._types) > _KNOWN_TYPES:
                 self._types.popitem(last=False)
         return self._types[key]

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from mediary import __version__
 from mediary.errors import BadRequestError, FieldError, MediaryError, MethodNotAllowedError, NotFoundError
@@ -15,6 +16,7 @@ from mediary.server.errors import DEFECT, error_body, error_headers
 from mediary.server.openapi import ERROR, add_hot_paths
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
 from mediary.server.routes.health import health_routes
+from mediary.server.routes.library import library_routes
 from mediary.server.routes.models import model_routes
 from mediary.services import Services
 
@@ -29,8 +31,13 @@ def build_router(services: Services) -> FastAPI:
         redoc_url=None,
         responses=dict.fromkeys((401, 403, 422), ERROR),
     )
-    app.include_router(model_routes(services.conversations.providers))
-    app.include_router(health_routes(services))
+    app.state.routers = (
+        model_routes(services.conversations.providers),
+        library_routes(services.library, services.settings.media.max_bytes),
+        health_routes(services),
+    )
+    for router in app.state.routers:
+        app.include_router(router)
     add_hot_paths(app)
     app.add_middleware(HeadAsGet)
     app.add_exception_handler(MediaryError, _answer_error)
@@ -70,19 +77,27 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     """What the router itself refuses."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allowed = set(filter(None, (error.headers or {}).get("Allow", "").split(", ")))
-        if "GET" in allowed:
-            allowed.add("HEAD")
-        return _respond(MethodNotAllowedError(request.method, tuple(sorted(allowed))))
+        return _respond(MethodNotAllowedError(request.method, tuple(sorted(_allowed(request, error)))))
     if error.status_code == 404:
         return _respond(NotFoundError("there is nothing at this path; /docs lists what there is"))
     return _respond(BadRequestError(str(error.detail)))
 
 
+def _allowed(request: Request, error: HTTPException) -> set[str]:
+    """The methods of all routes for a path; the error names those of the first."""
+    first = filter(None, (error.headers or {}).get("Allow", "").split(", "))
+    routes = (route for router in request.app.state.routers for route in router.routes)
+    matching = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    methods = {*first, *(method for route in matching for method in route.methods)}
+    return methods | {"HEAD"} if "GET" in methods else methods
+
+
 async def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first: dict[str, Any] = error.errors()[0]
-    *_, field = first["loc"]
+    field = first["loc"][-1]
+    if first["loc"][0] == "query":
+        return _respond(BadRequestError(f"{field}: {first['msg']}"))
     return _respond(FieldError(str(field), first["msg"]))
 
 

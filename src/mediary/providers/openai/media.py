@@ -20,6 +20,8 @@ from mediary.providers.openai.wire import MadePictures, count_tokens, encode, ma
 
 MAX_PICTURES = 256 * 1024 * 1024
 """Bytes of an answer with pictures."""
+PICTURE_OPTIONS = ("n", "seed", "negative_prompt", "steps")
+"""Options that go to the service as they are."""
 MAX_SAMPLES = 256 * 1024 * 1024
 """Bytes of speech that comes as bare samples."""
 
@@ -72,7 +74,7 @@ def _originals(request: TurnRequest) -> list[Image]:
 
 def _picture_fields(request: TurnRequest) -> dict[str, Any]:
     fields: dict[str, Any] = {"model": request.model, "prompt": request.prompt}
-    fields |= {name: request.options[name] for name in ("n", "seed") if name in request.options}
+    fields |= {name: request.options[name] for name in PICTURE_OPTIONS if name in request.options}
     if size := picture_size(request.model, request.options):
         fields["size"] = size
     return fields
