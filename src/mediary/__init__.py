@@ -1,11 +1,18 @@
 """Mediary: a self-hosted backend between people and AI providers that keeps the media."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 
 from mediary.errors import MediaryError
 from mediary.formats import get_media_extension, is_accepted_format, is_allowed_extension
+from mediary.media.directories import ensure_media_dir, get_media_dir
 from mediary.media.intake import copy_media, save_response_media
-from mediary.media.library import Library, ensure_media_dir, get_media_dir
+from mediary.media.item import Found, ItemFilter, ItemPage, MediaItem, SearchQuery
+from mediary.media.library import MediaLibrary
 from mediary.media.responses import AudioResponse, ImageResponse, MediaResponse, VideoResponse
 from mediary.names import get_filename, get_source_url, secure_filename
 
@@ -13,10 +20,15 @@ __version__ = version("mediary")
 
 __all__ = [
     "AudioResponse",
+    "Found",
     "ImageResponse",
-    "Library",
+    "ItemFilter",
+    "ItemPage",
+    "MediaItem",
+    "MediaLibrary",
     "MediaResponse",
     "MediaryError",
+    "SearchQuery",
     "VideoResponse",
     "__version__",
     "copy_media",
@@ -27,6 +39,35 @@ __all__ = [
     "get_source_url",
     "is_accepted_format",
     "is_allowed_extension",
+    "open_library",
     "save_response_media",
     "secure_filename",
 ]
+
+
+@asynccontextmanager
+async def open_library(data: str | Path | None = None, config: str | Path | None = None) -> AsyncIterator[MediaLibrary]:
+    """The media library of a data folder, by default the current one, as its `mediary.toml` or `config` says.
+
+    A server may run beside it. SettingsError if the settings, the folder or the database cannot be used.
+
+    ```py
+    from pathlib import Path
+
+    from mediary import open_library
+
+    async with open_library("data") as library:
+        item = await library.add(Path("cat.png"), tags=["cat"])
+        found = await library.search("cat")
+        assert item in found.items
+    ```
+    """
+    # imported here: whoever wants a name of this module should not wait for the whole house
+    house = await asyncio.to_thread(import_module, "mediary.services")
+    from mediary.settings import load_settings
+
+    services = house.Services(load_settings(Path(config) if config else None, Path(data) if data else None))
+    try:
+        yield services.library
+    finally:
+        await services.close()

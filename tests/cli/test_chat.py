@@ -1,8 +1,6 @@
 """`mediary chat` as a person runs it: what is on the screen, what is piped on, what it ends with."""
 
 import asyncio
-import os
-import pty
 import shlex
 import signal
 import sqlite3
@@ -12,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.cli.commands import on_a_terminal
 from tests.servers.http import chunked, raw_server, silence
 from tests.servers.mediary import clean_environment
 
@@ -160,28 +159,9 @@ async def test_reasoning_is_dimmed_and_not_part_of_the_answer(tmp_path: Path) ->
         (tmp_path / "mediary.toml").write_text(table, encoding="utf-8")
 
         piped = await asyncio.to_thread(chat, tmp_path, "Hello", "-m", "m", "-p", "Up")
-        shown = await asyncio.to_thread(on_a_terminal, tmp_path, "Hello", "-m", "m", "-p", "Up")
+        shown = await asyncio.to_thread(on_a_terminal, tmp_path, "chat", "Hello", "-m", "m", "-p", "Up")
 
     assert piped.stdout == "[bold]Hello[/bold] you\n"
     assert "They greet." in piped.stderr
     assert b"\x1b[2mThey greet.\x1b[0m" in shown
     assert b"[bold]Hello[/bold] you" in shown
-
-
-def on_a_terminal(folder: Path, *arguments: str) -> bytes:
-    """What a terminal gets to show."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mediary", "chat", *arguments]
-    env = clean_environment(MEDIARY_DISCOVER="false", TERM="xterm-256color")
-    with subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        seen = b""
-        try:
-            while piece := os.read(ours, 65536):
-                seen += piece
-        except OSError:  # the other end is closed
-            pass
-        finally:
-            os.close(ours)
-        process.wait(60)
-    return seen

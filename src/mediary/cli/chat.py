@@ -1,19 +1,17 @@
 """`mediary chat`: a turn in the terminal."""
 
 import asyncio
-import os
 import sys
-from collections.abc import Coroutine
 from contextlib import aclosing
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import typer
 from rich.console import Console
 
-from mediary.cli.options import Config, Data, explained
+from mediary.cli.options import Config, Data, explained, to_its_end
+from mediary.cli.terminal import prepare_output, unsteered, write_out
 from mediary.conversations.request import ConversationRequest, IncomingMessage
 from mediary.errors import MediaryError
 from mediary.events import Auth, Content, Event, Failure, Finish, Log, Reasoning, ToolCalls
@@ -30,7 +28,7 @@ def chat(
 ) -> None:
     """Ask one question and stream the answer."""
     with explained():
-        _prepare_output()
+        prepare_output()
         question = _read_question() if prompt == "-" else prompt
         request = ConversationRequest(
             provider=provider, model=model, messages=[IncomingMessage(role="user", content=question)]
@@ -39,15 +37,6 @@ def chat(
         configure_logging(LogSettings(level="error"))
         if not asyncio.run(_ask(settings, request)):
             raise typer.Exit(1)
-
-
-def _prepare_output() -> None:
-    """Let standard output replace what it cannot show."""
-    # It is None where the shell closed it, whatever its type says.
-    if not sys.stdout:
-        raise MediaryError("standard output is closed")
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
 
 
 def _read_question() -> str:
@@ -59,7 +48,7 @@ def _read_question() -> str:
 async def _ask(settings: Settings, request: ConversationRequest) -> bool:
     """Take the turn; whether it ended well."""
     # imported here: `--help` should not wait for it
-    from mediary.media.library import get_media_dir
+    from mediary.media.directories import get_media_dir
     from mediary.services import Services
 
     services = Services(settings)
@@ -71,18 +60,8 @@ async def _ask(settings: Settings, request: ConversationRequest) -> bool:
             async for event in events:
                 screen.show(event)
     finally:
-        await _to_its_end(services.close())
+        await to_its_end(services.close())
     return screen.good
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work, also when an interrupt comes meanwhile; a second one ends it."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
 
 
 class Screen:
@@ -93,7 +72,7 @@ class Screen:
         self._aside = Console(stderr=True, highlight=False, soft_wrap=True)
         self._open_line = False
         # A model's words must not steer the terminal.
-        self._unsafe = dict.fromkeys({*range(32), 127} - {9, 10, 13}) if sys.stdout.isatty() else {}
+        self._shown = unsteered(sys.stdout)
         self.good = True
 
     def show(self, event: Event) -> None:
@@ -108,7 +87,7 @@ class Screen:
             case Content(content=text):
                 if self._open_line:
                     self._note()
-                self._answer(text.translate(self._unsafe))
+                write_out(self._shown(text))
             case ToolCalls(tool_calls=calls):
                 self._note(*(f"wants {call.function.name} called" for call in calls if call.function.name))
             case Log(log=message):
@@ -117,15 +96,7 @@ class Screen:
                 self._note(event.message, style="red")
                 self.good = False
             case Finish():
-                self._answer("\n")
-
-    def _answer(self, text: str) -> None:
-        try:
-            print(text, end="", flush=True)
-        except OSError as error:
-            # Python flushes once more at its end, and would complain once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise MediaryError(f"the answer cannot be written: {error.strerror}") from error
+                write_out("\n")
 
     def _note(self, *lines: str, style: str | None = None) -> None:
         if self._open_line:

@@ -4,15 +4,18 @@ import typer
 
 from mediary import __version__
 from mediary.cli.chat import chat
+from mediary.cli.media.app import app as media
 from mediary.cli.serve import serve
 
 app = typer.Typer(
     help="A self-hosted backend between people and AI providers that keeps the media.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # it would take `[default: 8080]` for markup
 )
 app.command()(serve)
 app.command()(chat)
+app.add_typer(media, name="media")
 
 
 def _version(wanted: bool) -> None:

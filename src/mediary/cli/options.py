@@ -1,10 +1,11 @@
 """What several commands take, and how a command ends when it cannot go on."""
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -19,6 +20,9 @@ Config = Annotated[
 ]
 
 
+T = TypeVar("T")
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """An error of the product ends the command with its sentence and exit code 1, without a traceback."""
@@ -27,3 +31,13 @@ def explained() -> Iterator[None]:
     except MediaryError as error:
         print(f"mediary: {error.message}", file=sys.stderr)
         raise typer.Exit(1) from None
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work, also when an interrupt comes meanwhile; a second one ends it."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
