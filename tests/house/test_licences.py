@@ -32,6 +32,9 @@ KNOWN = {
     "pyvips-binary": "LGPL 3: libvips and what it is made of, as a shared library that can be replaced",
     "hypothesis": "MPL 2.0; for tests only",
     "pathspec": "MPL 2.0; for checks only",
+    "certifi": "MPL 2.0; for tests only",
+    "python-dateutil": "BSD or Apache 2.0, as one likes, in words of its own; for tests only",
+    "regex": "Apache 2.0 and CNRI's Python licence; for tests only",
 }
 
 
