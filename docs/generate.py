@@ -3,11 +3,14 @@
 import ast
 import sys
 from collections.abc import Callable, Iterator
+from inspect import Parameter, getdoc, signature
 from pathlib import Path
+from textwrap import indent
 from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
+from typer import Typer
 from typer.models import ArgumentInfo, ParameterInfo
 
 from mediary.cli.main import app
@@ -22,9 +25,13 @@ NOTE = "<!-- Made by docs/generate.py: change the code, then `make docs`. -->\n\
 
 # What a program that imports Mediary may rely on, in the order of the page.
 PUBLIC = (
+    "__init__.py",
+    "media/directories.py",
+    "media/library.py",
+    "media/item.py",
+    "media/export.py",
     "media/intake.py",
     "media/responses.py",
-    "media/library.py",
     "names.py",
     "formats.py",
     "plugins.py",
@@ -153,15 +160,23 @@ def _json_type(kind: str, classes: dict[str, ast.ClassDef]) -> str:
 
 def cli_page() -> str:
     """Every command and option, from the functions that Typer makes commands of."""
-    lines = ["# Command line\n\n", NOTE, "`mediary --help`, and `mediary COMMAND --help`, show the same.\n"]
-    for info in app.registered_commands:
+    introduction = "`mediary --help`, and `mediary COMMAND --help`, show the same.\n"
+    return "".join(["# Command line\n\n", NOTE, introduction, *_commands(app, "mediary")])
+
+
+def _commands(group: Typer, called: str) -> Iterator[str]:
+    """The commands of a group, then those of the groups in it."""
+    for info in group.registered_commands:
         assert info.callback
         parameters = _parameters(info.callback)
-        arguments = [name.upper() for name, _, about in parameters if isinstance(about, ArgumentInfo)]
-        heading = " ".join(["mediary", info.callback.__name__, *arguments])
-        lines.append(f"\n## `{heading}`\n\n{info.callback.__doc__}\n\n| option | default | meaning |\n|---|---|---|\n")
-        lines += [_option(*parameter) for parameter in parameters]
-    return "".join(lines)
+        arguments = [_value_name(name, kind) for name, kind, about in parameters if isinstance(about, ArgumentInfo)]
+        heading = " ".join([called, info.name or info.callback.__name__, *arguments])
+        yield f"\n## `{heading}`\n\n{getdoc(info.callback)}\n\n| option | default | meaning |\n|---|---|---|\n"
+        for name, kind, about in parameters:
+            yield _option(name, kind, about, signature(info.callback).parameters[name].default)
+    for inner in group.registered_groups:
+        assert inner.typer_instance
+        yield from _commands(inner.typer_instance, f"{called} {inner.name}")
 
 
 def _parameters(command: Callable[..., Any]) -> list[tuple[str, Any, ParameterInfo]]:
@@ -170,16 +185,32 @@ def _parameters(command: Callable[..., Any]) -> list[tuple[str, Any, ParameterIn
     return [(name, *get_args(hint)) for name, hint in hints.items() if hasattr(hint, "__metadata__")]
 
 
-def _option(name: str, kind: Any, about: ParameterInfo) -> str:
+def _value_name(name: str, kind: Any) -> str:
+    return f"{name.upper()}…" if "list" in str(kind) else name.upper()
+
+
+def _option(name: str, kind: Any, about: ParameterInfo, value: Any) -> str:
     """A row of the table; a default stands in the help, where it comes from the settings."""
     meaning, _, default = (about.help or "").partition(" [default: ")
-    shown = name.upper()
+    default = default.rstrip("]") or ("" if value in (None, "", False, Parameter.empty) else str(value))
+    shown = _value_name(name, kind)
     if not isinstance(about, ArgumentInfo):
-        value = about.metavar or ("NUMBER" if "int" in str(kind) else "" if "bool" in str(kind) else "TEXT")
         # within Annotated, Typer keeps the first name where a default would stand
         names = [*([about.default] if isinstance(about.default, str) else []), *(about.param_decls or [])]
-        shown = f"{', '.join(names or [f'--{name}'])} {value}".strip()
-    return "| `{}` | {} | {} |\n".format(shown, f"`{default.rstrip(']')}`" if default else "", meaning)
+        named = ", ".join(names) or "--" + name.replace("_", "-")
+        shown = f"{named} {about.metavar or _placeholder(kind)}".strip()
+    return f"| `{shown}` | {f'`{default}`' if default else ''} | {meaning.replace('|', BAR)} |\n"
+
+
+BAR = "\\|"
+
+
+def _placeholder(kind: Any) -> str:
+    """What stands for the value of an option; nothing for one that has none."""
+    if "Literal" in str(kind):
+        choice = next((one for one in get_args(kind) if "Literal" in str(one)), kind)
+        return BAR.join(get_args(choice))
+    return "NUMBER" if "int" in str(kind) else "" if "bool" in str(kind) else "TEXT"
 
 
 def python_page() -> str:
@@ -191,7 +222,7 @@ def python_page() -> str:
     ]
     for file in PUBLIC:
         tree = ast.parse((SOURCE / file).read_text(encoding="utf-8"))
-        module = "mediary." + file.removesuffix(".py").replace("/", ".")
+        module = f"mediary.{file.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__")
         lines.append(f"\n## `{module}`\n\n{ast.get_docstring(tree)}\n")
         for node in tree.body:
             if isinstance(node, ast.ClassDef | Function) and node.name[0] != "_":
@@ -204,7 +235,13 @@ def _described(node: ast.ClassDef | Function) -> Iterator[str]:
     decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
     if "overload" not in decorators:
         code = _class(node) if isinstance(node, ast.ClassDef) else _signature(node)
+        if "asynccontextmanager" in decorators:
+            code = f"@asynccontextmanager\n{code}"
         yield f"\n```python\n{code}\n```\n\n{ast.get_docstring(node)}\n"
+    if isinstance(node, ast.ClassDef):
+        methods = [item for item in node.body if isinstance(item, Function) and item.name[0] != "_"]
+        lines = [f"- `{item.name}`: {indent(ast.get_docstring(item) or '', '  ').strip()}\n" for item in methods]
+        yield "".join(["\n", *lines]) if lines else ""
 
 
 def _class(node: ast.ClassDef) -> str:
