@@ -68,8 +68,8 @@ class Services:
         # Thumbnails can be made again: each node keeps its own.
         self.thumbnail_store = load("storage", "local")(ensure_thumbnail_dir(self.media_dir))
         # Somebody waits for a thumbnail, nobody for the rest; /media goes before both.
-        self.sandbox = Sandbox(nice=10, readable=[self.media_dir])
-        self.background_sandbox = Sandbox(2, nice=15, readable=[self.media_dir])
+        self.sandbox = Sandbox(nice=15, readable=[self.media_dir])
+        self.background_sandbox = Sandbox(2, nice=19, readable=[self.media_dir])
         self.thumbnails = Thumbnails(self.store, self.thumbnail_store, self.sandbox, settings.media.max_pixels)
         reader = Reader(self.background_sandbox, settings.media.max_pixels)
         self.indexer = Indexer(self.store, reader, self.media_dir)

@@ -9,7 +9,7 @@ from mediary.errors import BadRequestError
 from mediary.names import get_timestamp
 from mediary.net.client import DOWNLOAD_FAILURES, translated
 
-SLICE = 256 * 1024
+SLICE = 1024 * 1024
 """Bytes that are handled in one go."""
 
 

@@ -27,7 +27,7 @@ def confine(limits: Limits) -> list[str]:
     For good: neither this process nor any code that it comes to run gets them back.
     """
     _die_with_parent()
-    os.nice(limits.nice)
+    _stand_back(limits.nice)
     taken = [name for name, most in _resources(limits) if _limit(name, most)]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
@@ -52,6 +52,13 @@ def _die_with_parent() -> None:
     """Have the kernel end this process with its parent. The pipe's end does, too, but not in the middle of a job."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+
+
+def _stand_back(nice: int) -> None:
+    """Let others go first. A session of its own is a group of its own to Linux, which shares out time among groups."""
+    os.nice(nice)
+    with suppress(OSError):  # a kernel without such groups
+        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _resources(limits: Limits) -> Iterable[tuple[str, int]]:
