@@ -88,7 +88,7 @@ async def test_it_inherits_nothing(free_to_read: Sandbox, monkeypatch: pytest.Mo
         os.close(inherited)
     assert "SECRET" not in state["environment"]
     assert state["folder"] == "/"
-    assert len(state["descriptors"]) == 5  # the standard three, and two pipes
+    assert len(state["descriptors"]) == 6  # the standard three, two pipes, and the socket for files
     assert state["session"]
 
 

@@ -131,8 +131,9 @@ async def test_what_nobody_foresaw_is_logged_and_not_told(sandbox: Sandbox, capl
 async def test_processor_time_has_a_limit_of_its_own():
     child = Child(Limits(256 * MIB, MIB, 0, None))
     await child.start()
+    child.begin(pack(Job(HERE + "compute", (), 0.0)), seconds=100)
     with pytest.raises(UnreadableError, match="processor time"):
-        await child.do(pack(Job(HERE + "compute", (), 0.0)), seconds=100)
+        await child.answer()
     await child.ended
 
 

@@ -9,29 +9,30 @@ import os
 import resource
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 if TYPE_CHECKING:
-    from mediary.sandbox.wire import Job
+    from mediary.sandbox.wire import Answer, Job
 
 T = TypeVar("T")
 
 
 def main() -> None:
     """Serve the pipes on standard input and output; what libraries print goes nowhere."""
-    os.closerange(3, 65536)
+    _be_mediary()
+    from mediary.sandbox.confinement import confine
+    from mediary.sandbox.wire import SOURCES, Answer, Job, Limits, pack
+
+    os.dup2(int(sys.argv[1]), SOURCES)
+    os.closerange(SOURCES + 1, 65536)
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):
         os.dup2(nowhere, standard)
-    _be_mediary()
-    from mediary.sandbox.confinement import confine
-    from mediary.sandbox.wire import Answer, Job, Limits, pack
-
     limits = _receive(incoming, Limits)
     if limits is None:
         return
@@ -41,9 +42,7 @@ def main() -> None:
     os.close(nowhere)
     _send(outgoing, pack(Answer(protections)))
     while job := _receive(incoming, Job):
-        frame, unharmed = _do(job, limits.output_bytes)
-        _send(outgoing, frame)
-        if not unharmed:
+        if not _do(job, limits.output_bytes, incoming, outgoing):
             return
 
 
@@ -71,24 +70,60 @@ def _send(outgoing: BinaryIO, frame: bytes) -> None:
     outgoing.flush()
 
 
-def _do(job: "Job", most: int) -> tuple[bytes, bool]:
-    """Call the function; whatever happens becomes an answer. Also, whether this process is good for another job."""
+def _do(job: "Job", most: int, incoming: BinaryIO, outgoing: BinaryIO) -> bool:
+    """Answer a job, once or value by value; whether this process is good for another one."""
+    from mediary.sandbox import sources
+    from mediary.sandbox.confinement import OPEN_FILES
+    from mediary.sandbox.wire import SOURCES, GoOn, pack
+
+    source = sources.receive(SOURCES) if job.source else None
+    file = None if source is None else sources.identity(source.fileno())
+    values = _values(job, source)
+    while (answer := _next(values, most)).more:
+        _send(outgoing, pack(answer))
+        if _receive(incoming, GoOn) is None:
+            return False
+    if source is not None and file is not None:
+        source.close()
+        # Somebody keeps it open, and could read this document into the next.
+        answer.last |= sources.is_open(file, range(OPEN_FILES))
+    _send(outgoing, pack(answer))
+    return not answer.last
+
+
+def _values(job: "Job", source: BinaryIO | None) -> Generator[tuple[Any, bool], None, None]:
+    """What the function returns, or what it yields and then None; each with whether there is more."""
+    _allow_processor_time(job.seconds)
+    made = _find(job.function)(*(() if source is None else (source,)), *job.arguments)
+    if job.streaming:
+        for value in made:
+            yield value, True
+    yield (None if job.streaming else made), False
+
+
+def _next(values: Generator[tuple[Any, bool], None, None], most: int) -> "Answer":
+    """Call the function, or go on in it; whatever happens becomes an answer."""
+    from msgspec import Raw, msgpack
+
     from mediary.errors import MediaryError
-    from mediary.sandbox.wire import Answer, pack
+    from mediary.sandbox.wire import Answer
 
     try:
-        _allow_processor_time(job.seconds)
-        frame = pack(Answer(_find(job.function)(*job.arguments)))
-        return (frame if len(frame) <= most else pack(Answer(error="output"))), True
+        value, more = next(values)
+        packed = msgpack.encode(value)
+        if len(packed) <= most:
+            return Answer(Raw(packed), more=more)
+        values.close()
+        return Answer(error="output")
     except MemoryError:  # what was not freed may be in any state
-        return pack(Answer(error="memory")), False
+        return Answer(error="memory", last=True)
     except MediaryError as error:
-        answer = Answer(error=error.code, message=error.message)
+        return Answer(error=error.code, message=error.message)
     except FileNotFoundError:
-        answer = Answer(error="not_found", message="there is no such file")
-    except Exception as error:  # noqa: BLE001 - the edge of the process
-        answer = Answer(error="internal", message=type(error).__name__, traceback=traceback.format_exc())
-    return pack(answer), True
+        return Answer(error="not_found", message="there is no such file")
+    except BaseException as error:  # noqa: BLE001 - the edge of the process
+        panic = not isinstance(error, Exception)  # of a library in Rust, mostly: nobody knows what state it is in
+        return Answer(error="internal", message=type(error).__name__, traceback=traceback.format_exc(), last=panic)
 
 
 def _find(function: str) -> Callable[..., Any]:

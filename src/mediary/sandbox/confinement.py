@@ -14,7 +14,11 @@ from mediary.sandbox.wire import Limits
 
 OPEN_FILES = 64
 
-_LIBRARIES = ("/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/sys/devices/system/cpu", "/dev/urandom")
+# The last three: how many threads are worth while, which instructions there are, chance.
+_LIBRARIES = (
+    *("/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache"),
+    *("/sys/devices/system/cpu", "/proc/cpuinfo", "/dev/urandom"),
+)
 _PYTHON = (*_LIBRARIES, sys.base_prefix, sys.prefix)
 
 _PR_SET_PDEATHSIG = 1

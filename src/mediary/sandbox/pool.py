@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from mediary.errors import (
     UnsupportedTypeError,
 )
 from mediary.sandbox.process import Child
+from mediary.sandbox.sources import open_source
 from mediary.sandbox.wire import Answer, Job, Limits, pack
+from mediary.tasks import to_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -55,21 +58,34 @@ class Sandbox:
         self._idle: dict[Child, asyncio.TimerHandle] = {}
         self._closed = False
 
-    async def run(self, function: str, *arguments: Any, seconds: float = 30.0) -> Any:
+    async def run(self, function: str, *arguments: Any, seconds: float = 30.0, source: Path | None = None) -> Any:
         """Call `module:name` in a child; arguments and result are what msgpack knows: texts, bytes, lists …
+
+        With `source`, the function's first argument is that file, open for reading: all that it can read of the folder.
 
         UnreadableError with the child's words, or saying which limit it hit: `seconds` on the clock and of processor
         time, memory, output. NotFoundError, TooLargeError and UnsupportedTypeError are raised as they are; SandboxError
         if no child can be started, ShutdownError if the pool is closed.
         """
-        job = pack(Job(function, arguments, seconds))
-        async with self._turns:
-            child = await self._take()
-            try:
-                answer = await child.do(job, seconds)
-            finally:
-                self._release(child)
-        return self._result(function, answer)
+        job = pack(Job(function, arguments, seconds, source is not None))
+        async with self._at_work(job, seconds, source) as child:
+            return self._result(function, await child.answer())
+
+    async def stream(
+        self, function: str, *arguments: Any, seconds: float = 30.0, source: Path | None = None
+    ) -> AsyncGenerator[Any, None]:
+        """What the generator function `module:name` yields in a child, as it yields it; otherwise as `run`.
+
+        A Struct arrives as a dict. The child is one value ahead of the caller, and waits; that time does not count.
+        Each value has at most `output_bytes`. A stream that is closed before its end takes its child along: close it
+        (`contextlib.aclosing`), since it also holds one of the pool's places.
+        """
+        job = pack(Job(function, arguments, seconds, source is not None, streaming=True))
+        async with self._at_work(job, seconds, source) as child:
+            while (answer := await child.answer()).more:
+                child.go_on()
+                yield answer.result
+            self._result(function, answer)
 
     async def close(self) -> None:
         """End every child; jobs that still run raise ShutdownError."""
@@ -80,6 +96,17 @@ class Sandbox:
         for child in self._children:
             child.end()
         await asyncio.gather(*(child.ended for child in self._children))
+
+    @asynccontextmanager
+    async def _at_work(self, job: bytes, seconds: float, source: Path | None) -> AsyncIterator[Child]:
+        """A child that has the job, when it is its turn."""
+        async with self._turns, _opened(source) as descriptor:
+            child = await self._take()
+            try:
+                child.begin(job, seconds, descriptor)
+                yield child
+            finally:
+                self._release(child)
 
     async def _take(self) -> Child:
         """A child with nothing to do, else a new one."""
@@ -140,6 +167,21 @@ class Sandbox:
                 logger.error("%s failed in its child process\n%s", function, answer.traceback)
                 raise UnreadableError(f"it cannot be read: {answer.message}")
         raise _RAISED.get(answer.error, UnreadableError)(answer.message)
+
+
+@asynccontextmanager
+async def _opened(source: Path | None) -> AsyncIterator[int | None]:
+    """The descriptor of a file, where there is one."""
+    if source is None:
+        yield None
+        return
+    opening: asyncio.Future[int] = asyncio.get_running_loop().run_in_executor(None, open_source, source)
+    try:
+        descriptor = await to_the_end(opening)
+        yield descriptor
+    finally:
+        if opening.exception() is None:
+            os.close(opening.result())
 
 
 def _import_folders() -> list[str]:

@@ -1,14 +1,17 @@
-"""seccomp: the kernel refuses system calls that no decoder of media needs: sockets, new processes, other programs."""
+"""seccomp: the kernel refuses system calls that no decoder needs: sockets, processes, programs, changes to files."""
 
 import ctypes
 import errno
 import os
+from socket import AF_UNIX
 from struct import pack
 
+from mediary.sandbox.wire import SOURCES
+
+# Landlock says nothing of a file's mode, owner, times and attributes.
 # Number on x86_64 and on aarch64; None where the architecture has no such call.
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "socket": (41, 198),
-    "socketpair": (53, 199),
     "connect": (42, 203),
     "bind": (49, 200),
     "listen": (50, 201),
@@ -18,8 +21,28 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "sendmsg": (46, 211),
     "sendmmsg": (307, 269),
     "recvfrom": (45, 207),
-    "recvmsg": (47, 212),
     "recvmmsg": (299, 243),
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
     "fork": (57, None),
     "vfork": (58, None),
     "execve": (59, 221),
@@ -45,6 +68,11 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "keyctl": (250, 219),
     "init_module": (175, 105),
     "finit_module": (313, 273),
+}
+# Refused but with this first argument. A pair of sockets leads nowhere; tokio, and so kreuzberg, cannot be without one.
+_REFUSED_BUT: dict[str, tuple[tuple[int, int], int]] = {
+    "recvmsg": ((47, 212), SOURCES),
+    "socketpair": ((53, 199), AF_UNIX),
 }
 _CLONE = (56, 220)
 _CLONE3 = 435
@@ -96,6 +124,14 @@ def _filter(column: int, architecture: int) -> bytes:
     for number in (numbers[column] for numbers in _REFUSED.values()):
         if number is not None:
             steps += [(_IF_EQUAL, 0, 1, number), refused]
+    for numbers, argument in _REFUSED_BUT.values():
+        steps += [
+            (_IF_EQUAL, 0, 4, numbers[column]),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT),
+            (_IF_EQUAL, 0, 1, argument),
+            (_RETURN, 0, 0, _ALLOW),
+            refused,
+        ]
     steps += [
         (_IF_EQUAL, 0, 3, _CLONE[column]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
