@@ -1,0 +1,1 @@
+"""What a file is: by its bytes first, and by its name second."""
