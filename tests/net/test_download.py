@@ -360,3 +360,33 @@ async def test_leaving_early_closes_the_connection(client: HttpClient, server: R
         await anext(download.chunks)
     async with asyncio.timeout(5):
         await left.wait()
+
+
+async def test_each_redirect_is_told_before_it_is_followed(client: HttpClient, server: RawServer):
+    server.answers |= {"/a": redirect("/b"), "/b": redirect("/#part")}
+    told: list[str] = []
+
+    async def on_redirect(url: str) -> None:
+        told.append(url.removeprefix(server.url))
+        assert server.received[-1].target == ("/a" if len(told) == 1 else "/b")
+
+    assert await fetch(client, f"{server.url}/a", on_redirect=on_redirect) == b"hello"
+    assert told == ["/b", "/"]
+
+
+async def test_a_redirect_can_be_refused(client: HttpClient, server: RawServer):
+    server.answers["/a"] = redirect("/")
+
+    async def on_redirect(url: str) -> None:
+        raise LookupError(url)
+
+    with pytest.raises(LookupError):
+        await fetch(client, f"{server.url}/a", on_redirect=on_redirect)
+    assert [request.target for request in server.received] == ["/a"]
+
+
+@pytest.mark.parametrize("status", [304, 404, 429, 500])
+async def test_any_status_where_the_caller_looks_at_it(client: HttpClient, server: RawServer, status: int):
+    server.answers["/"] = response(b"", "Retry-After: 9", status=status)
+    async with open_download(client, f"{server.url}/", any_status=True) as download:
+        assert (download.status, download.headers["retry-after"]) == (status, "9")

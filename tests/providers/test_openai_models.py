@@ -292,3 +292,30 @@ async def test_a_list_that_nobody_can_mean(make: Make, service: Scripted, body: 
     service.play(whole(body))
     with pytest.raises(ProviderError, match=r"larger than|cannot be read"):
         await make(service.base_url).models()
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [
+        ({"context_length": 131072}, 131072),  # OpenRouter, Together
+        ({"max_model_len": 8192}, 8192),  # vLLM
+        ({"max_context_length": 32768}, 32768),  # Mistral, LM Studio
+        ({"context_window": 16384.0}, 16384),  # Groq
+        ({"meta": {"n_ctx": 4096, "n_ctx_train": 131072}}, 4096),  # llama.cpp
+        ({"meta": {"n_ctx_train": 131072}}, None),
+        ({"context_length": None, "max_model_len": 8192}, 8192),
+        ({"context_length": "many"}, None),
+        ({"context_length": True}, None),
+        ({"context_length": -1}, None),
+        ({"context_length": 0, "meta": []}, None),
+        ({}, None),
+    ],
+)
+async def test_the_window_as_each_service_tells_it(
+    make: Make, service: Scripted, told: dict[str, Any], tokens: int | None
+):
+    service.play(said({"data": [{"id": "m", **told}]}))
+
+    assert [model.context_tokens for model in await make(service.base_url).models()] == [tokens]
+    [configured] = await make(service.base_url, context_tokens=999).models()
+    assert configured.context_tokens == 999

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediary.providers.base import Image, Message, Text
-from mediary.providers.local.passages import MOST, find_passages, words
+from mediary.providers.local.passages import MOST, find_passages
+from mediary.words import words
 
 GEOGRAPHY = (
     "Paris is the capital of France. Berlin is the capital of Germany. The Rhine is a river. "

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
@@ -57,14 +57,17 @@ async def open_download(
     timeout: float | None = None,  # noqa: ASYNC109 - it spans the block, in which the caller reads
     max_bytes: int | None = None,
     trusted_origin: str | None = None,
+    on_redirect: Callable[[str], Awaitable[None]] | None = None,
+    any_status: bool = False,
 ) -> AsyncIterator[Download]:
     """Fetch a URL; the block reads the body, and leaving it closes the connection.
 
     `headers` and `cookies` go to the first origin (scheme, host and port) and, but for the harmless ones, to no other.
     `timeout` (seconds) and `max_bytes` default to the settings; both count for the whole download, bytes after
     decompression. `ssl=False` checks no certificate. `trusted_origin` is a URL that the operator configured: its origin
-    needs no leave of the guard. AddressRefusedError, BadRequestError, DownloadError, DownloadTimeoutError (a
-    DownloadError) or TooLargeError.
+    needs no leave of the guard. `on_redirect` is told each further URL before it is asked for; it takes nothing off
+    `timeout`, and may raise. With `any_status` an answer other than 2xx is no error. AddressRefusedError,
+    BadRequestError, DownloadError, DownloadTimeoutError (a DownloadError) or TooLargeError.
     """
     seconds = http.net.timeout if timeout is None else timeout
     fetch = _Fetch(
@@ -74,11 +77,13 @@ async def open_download(
         ssl=ssl,
         deadline=asyncio.get_running_loop().time() + seconds,
         trusted_origin=_origin(parse_url(trusted_origin)) if trusted_origin else None,
+        on_redirect=on_redirect,
     )
     async with AsyncExitStack() as stack:
         response = await fetch.follow(parse_url(url), stack)
         most = http.net.max_bytes if max_bytes is None else max_bytes
-        _check(response, most)
+        if not any_status or 200 <= response.status < 300:
+            _check(response, most)
         chunks = _chunks(response, most)
         await stack.enter_async_context(aclosing(chunks))
         yield Download(
@@ -101,6 +106,7 @@ class _Fetch:
     ssl: bool
     deadline: float
     trusted_origin: _Origin | None
+    on_redirect: Callable[[str], Awaitable[None]] | None
 
     async def follow(self, url: URL, stack: AsyncExitStack) -> aiohttp.ClientResponse:
         """The first answer that is no redirect; `stack` closes it."""
@@ -115,6 +121,11 @@ class _Fetch:
                 # Dropped for good: a later hop back to the first origin was not the caller's idea.
                 self.headers = {name: value for name, value in self.headers.items() if name.lower() in _HARMLESS}
             url = target
+            if self.on_redirect is not None:
+                loop = asyncio.get_running_loop()
+                began = loop.time()
+                await self.on_redirect(str(url))
+                self.deadline += loop.time() - began
         raise DownloadError(f"{server_of(url)} is behind more than {most} redirects")
 
     async def _get(self, url: URL, stack: AsyncExitStack) -> aiohttp.ClientResponse:

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from mediary.events import Event, Media
 
@@ -79,7 +80,10 @@ class TurnRequest:
 
 @dataclass(slots=True, frozen=True)
 class Model:
-    """A model of a provider: what it makes (`kind`) and what it takes (`vision`, `audio`)."""
+    """A model of a provider: what it makes (`kind`) and what it takes (`vision`, `audio`).
+
+    `context_tokens` is the size of its window, None where nobody told.
+    """
 
     id: str
     kind: Kind = "chat"
@@ -89,6 +93,7 @@ class Model:
     video: bool = False
     count: int = 1
     tags: tuple[str, ...] = ()
+    context_tokens: int | None = None
 
 
 class Provider(Protocol):
@@ -121,4 +126,25 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class HasWindow(Protocol):
+    """A provider whose operator said how many tokens its models take, whichever they are."""
+
+    context_tokens: int | None
+
+
+@runtime_checkable
+class Transcribes(Protocol):
+    """A provider that can turn speech into text."""
+
+    async def transcribe(
+        self, file: Path, media_type: str, *, language: str | None = None, model: str | None = None
+    ) -> str:
+        """What is said in a sound or a video; `language` is a BCP 47 tag where it is known.
+
+        The file is read piece by piece. TooLargeError where the service takes no file of that size.
+        """
         ...

@@ -58,6 +58,16 @@ Mend = Callable[[Words], bytes | None]
 """Given what a service refused a request with, the body to ask with instead; None if there is none."""
 
 
+class Outgoing(Protocol):
+    """A body that is read while it is sent, from its beginning for each attempt; `size` is in bytes."""
+
+    size: int
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """All of it, in pieces."""
+        ...
+
+
 @dataclass(slots=True, frozen=True)
 class Call:
     """A request: `deadline` is for all of it, in the loop's time, `between` for the wait for each piece, in seconds."""
@@ -66,7 +76,7 @@ class Call:
     path: str
     deadline: float
     between: float
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | Outgoing | None = field(default=None, repr=False)
     content_type: str = "application/json"
     mend: Mend = field(default=lambda words: None, repr=False)
 
@@ -289,6 +299,8 @@ class Service:
         headers = dict(self.headers)
         if call.body is not None:
             headers["Content-Type"] = call.content_type
+        if not isinstance(call.body, bytes | None):
+            headers["Content-Length"] = str(call.body.size)
         async with AsyncExitStack() as attempt:
             with translated(url, PROVIDER_FAILURES):
                 async with asyncio.timeout_at(_until(call)):
@@ -316,8 +328,10 @@ class Service:
         return read_words(body)
 
 
-def _sendable(body: bytes | None) -> bytes | BytesIO | None:
+def _sendable(body: bytes | Outgoing | None) -> bytes | BytesIO | AsyncIterator[bytes] | None:
     """A body as the HTTP client wants it: a large one as a file, which goes out in pieces."""
+    if not isinstance(body, bytes | None):
+        return body.pieces()
     return BytesIO(body) if body is not None and len(body) > _LARGE else body
 
 

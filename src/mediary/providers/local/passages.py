@@ -1,9 +1,8 @@
 """Finds the sentences of a conversation that bear on its question: BM25 over sentences, in any script."""
-# ruff: noqa: RUF001, SIM905 (other scripts have letters that look like Latin ones; word lists read best as text)
+# ruff: noqa: RUF001 (other scripts have marks that look like Latin ones)
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from itertools import islice
 from mediary.providers.base import Message, Text
 from mediary.providers.local.sentences import sentences
 from mediary.providers.local.work import Check, never_over
+from mediary.words import GRAMMAR, words
 
 MOST = 5  # quotations in an answer
 
@@ -23,39 +23,9 @@ _STEM = 4  # letters that two words must share to be alike
 _NEAR_BEST = 0.4  # of the best sentence's score; what is below is left out
 _LONGEST_QUESTION = 100  # different words; who writes more gives a text, not a question
 
-# Letters, digits, and the vowel signs that Python does not count among the letters.
-_WORD = re.compile(
-    r"[\w\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31-\u109f]+"
-)
-# Scripts that write no spaces between words, and Hangul, whose words carry their particles: read by pairs.
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
-)
+# What stands around the text of a document, to say which it is.
+_FRAME = re.compile(r"^(?:<!-- File: .* -->|<-- End -->)$", re.MULTILINE)
 _QUESTION = re.compile(r"[?？؟;⸮՞፧]\W*$")
-
-# Words of grammar in the languages most asked in; they say nothing of what a question is about.
-_GRAMMAR = frozenset(
-    """
-    a about all also an and any are as at be been but by can could did do does for from had has have he her him his how
-    i if in into is it its me my no not of on or our she should so some tell than that the their them then there these
-    they this those to us was we were what when where which who whom whose why will with would you your please give
-    aber als am an auch auf aus bei bin bist bitte das dass dem den der des die dies diese dieser du ein eine einem
-    einen einer er es für hat haben hatte ich ihr im in ist ja kann mein mit nach nicht noch nur oder sein sie sind so
-    über um und uns vom von vor wann war waren warum was welche welcher welches wem wen wenn wer werden wie wieso wir
-    wird wo wurde zu zum zur
-    au aux avec ce ces cette comment dans de des du elle en est et été il ils je la le les leur lui mais mon ne nous
-    où par pas pour pourquoi quand que quel quelle quelles quels qui sa se ses son sont sur un une vous
-    al como cómo con cual cuál cuando cuándo cuanto de del donde dónde el ella en es esta está este hay la las lo los
-    más me mi muy no o para pero por que qué quien quién se ser si sin son su sus un una y ya
-    che chi come con cosa da dei del della di dove gli i il io l lo ma nel non per perché quale quando quanto sono su
-    ao as com como da das de do dos e em é foi não na nas no nos o onde os ou para por qual quando
-    quanto quem são um uma
-    de een en het hoe ik is met op te van voor waar waarom wanneer wat welke wie zijn
-    в во и к как кто где когда на не о об от по почему с со у что это чей какой какая какие какое ли же
-    什么 是什 什麼 是甚 多少 哪里 哪個 哪个 怎么 怎麼 为什 為什 です ます とは すか 何で のは いつ どこ だれ なぜ
-    무엇 언제 어디 누구 입니 니까 인가 나요
-    """.split()
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,7 +56,7 @@ def find_passages(messages: Sequence[Message], limit: int = MOST, check: Check =
     """The sentences of the messages that bear on the question, which is the last user message's own text."""
     asked = _question(messages, check)
     asked_words = [word for sentence in asked for word in _checked_words(sentence, check)]
-    question = _Question(word for word in asked_words if word not in _GRAMMAR)
+    question = _Question(word for word in asked_words if word not in GRAMMAR)
     candidates: list[_Candidate] = []
     number = total = 0
     for passage in _passages(messages, asked, check):
@@ -104,23 +74,6 @@ def find_passages(messages: Sequence[Message], limit: int = MOST, check: Check =
 def _checked_words(sentence: str, check: Check) -> list[str]:
     check()
     return words(sentence)
-
-
-def words(text: str) -> list[str]:
-    """The words of a text as they are compared: case folded, scripts without spaces in pairs of characters."""
-    if text.isascii():
-        return _WORD.findall(text.lower())
-    return list(_split_unspaced(_WORD.findall(unicodedata.normalize("NFKC", text).casefold())))
-
-
-def _split_unspaced(found: Iterable[str]) -> Iterator[str]:
-    for word in found:
-        if word.isascii() or not _UNSPACED.search(word):
-            yield word
-            continue
-        yield from (rest for rest in _UNSPACED.sub(" ", word).split())
-        for run in _UNSPACED.findall(word):
-            yield from (run[at : at + 2] for at in range(max(1, len(run) - 1)))
 
 
 class _Question:
@@ -185,7 +138,8 @@ def _passages(messages: Sequence[Message], asked: list[str], check: Check) -> It
         for part in message.parts:
             if not isinstance(part, Text):
                 continue
-            for sentence in sentences(part.text if part.source else _own_words(message, part.text), check):
+            said = _FRAME.sub("", part.text) if part.source else _own_words(message, part.text)
+            for sentence in sentences(said, check):
                 key = sentence.casefold()
                 if key in seen or (not part.source and _QUESTION.search(sentence)):
                     continue

@@ -10,10 +10,11 @@ from mediary.events import Content, Event, Finish, FinishReason, Media, Usage
 from mediary.providers.base import Model, Text, TurnRequest
 from mediary.providers.local.espeak import Voice, engine, on_speech_thread
 from mediary.providers.local.options import PictureOptions, picture_options, speech_options
-from mediary.providers.local.passages import Passage, find_passages, words
+from mediary.providers.local.passages import Passage, find_passages
 from mediary.providers.local.picture import draw
 from mediary.providers.local.speech import Speech, speakable
 from mediary.providers.local.work import Work
+from mediary.words import words
 
 if TYPE_CHECKING:
     from mediary.net.client import HttpClient
@@ -28,6 +29,8 @@ NOTHING_FOUND = (
 )
 MAX_TEXT = 16 * 1024 * 1024
 """Characters of a conversation with its documents, or of a prompt."""
+CONTEXT_TOKENS = 256_000
+"""What `passages` looks through in a moment; of more, a bucket's index finds what bears on the question."""
 _ALT = 120  # characters of a prompt that describe what was made of it
 
 
@@ -51,6 +54,7 @@ class Local:
         self.name = name
         self.label = settings.label or name
         self.default_model: str | None = settings.default_model or "passages"
+        self.context_tokens = settings.context_tokens or CONTEXT_TOKENS
         self._voice = settings.voice or "en"
         self._drawing = asyncio.Semaphore(1)  # a large picture takes 100 MB while it is drawn
         self._answers: dict[str, Callable[[TurnRequest, Work], _Answer]] = {

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import secrets
 from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import urljoin
@@ -14,6 +13,7 @@ from mediary.providers.http.decoding import UnreadableError, decode
 from mediary.providers.http.redaction import scrub
 from mediary.providers.http.refusals import error_for, read_words, words_of
 from mediary.providers.http.service import Answer, Service
+from mediary.providers.openai.form import encode_form
 from mediary.providers.openai.messages import DEFAULT_VOICE, picture_size, sound_option
 from mediary.providers.openai.wav import PCM_RATE, SOUND_TYPES, as_wav
 from mediary.providers.openai.wire import MadePictures, count_tokens, encode, made_pictures
@@ -101,20 +101,6 @@ def _edit_form(fields: dict[str, Any], originals: list[Image]) -> tuple[bytes, s
         filename = image.name or f"image-{number}.{image.media_type.rpartition('/')[2]}"
         files.append((name, filename, image.media_type, image.data))
     return encode_form({field: str(value) for field, value in fields.items()}, files)
-
-
-def encode_form(fields: dict[str, str], files: list[tuple[str, str, str, bytes]]) -> tuple[bytes, str]:
-    """A multipart form and its content type; `files` are name, file name, media type and bytes."""
-    boundary = secrets.token_hex(16)
-    parts: list[bytes] = []
-    for name, value in fields.items():
-        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode())
-    for name, filename, media_type, data in files:
-        safe = re.sub(r'["\r\n\\]', "_", filename)
-        head = f'Content-Disposition: form-data; name="{name}"; filename="{safe}"\r\nContent-Type: {media_type}'
-        parts += [f"--{boundary}\r\n{head}\r\n\r\n".encode(), data, b"\r\n"]
-    parts.append(f"--{boundary}--\r\n".encode())
-    return b"".join(parts), f"multipart/form-data; boundary={boundary}"
 
 
 async def speak(service: Service, request: TurnRequest, voice: str | None) -> AsyncGenerator[Event | Media, None]:

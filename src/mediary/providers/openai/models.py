@@ -76,6 +76,11 @@ def kind_by_id(model: str) -> Kind | None:
     return next((kind for pattern, kind in KINDS if fnmatchcase(name, pattern)), "chat")
 
 
+def transcriber_of(models: Iterable[str]) -> str | None:
+    """The first of the models that turns speech into text, going by its id alone."""
+    return next((model for model in models if "whisper" in model or "transcribe" in model), None)
+
+
 def known_model(model: str) -> Model:
     """A model of which nothing is known but its id."""
     name, kind = model.casefold(), kind_by_id(model) or "chat"
@@ -111,7 +116,9 @@ def _told(model: str, entry: ListedModel) -> Told:
     vision = bool({"image", "vision", "multimodal"} & {*taken, *able}) or entry.type == "vlm"
     if not taken and not able and entry.type != "vlm":
         vision = guess.vision
-    return Told(replace(guess, kind=kind, label=label, vision=vision, audio=guess.audio or "audio" in taken), made)
+    audio = guess.audio or "audio" in taken
+    known = replace(guess, kind=kind, label=label, vision=vision, audio=audio, context_tokens=entry.window)
+    return Told(known, made)
 
 
 def _modalities(entry: ListedModel) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -139,6 +146,7 @@ def configured_models(settings: ProviderSettings, told: dict[str, Told]) -> list
 
 
 def _as_configured(model: Model, settings: ProviderSettings) -> Model:
+    model = replace(model, context_tokens=settings.context_tokens or model.context_tokens)
     if model.id in settings.image_models:
         return replace(model, kind="image")
     if model.id in settings.speech_models:

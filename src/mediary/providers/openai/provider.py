@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 from mediary.errors import BadRequestError, FieldError, ProviderError, SettingsError
@@ -15,7 +16,8 @@ from mediary.providers.http.service import Service, is_header, public_url
 from mediary.providers.openai.chat import ChatReader, read_answer
 from mediary.providers.openai.media import link_media, make_pictures, speak
 from mediary.providers.openai.messages import STREAMED_SOUND, chat_payload, encode_payload
-from mediary.providers.openai.models import Told, configured_models, kind_by_id, read_models
+from mediary.providers.openai.models import Told, configured_models, kind_by_id, read_models, transcriber_of
+from mediary.providers.openai.transcription import transcribe
 from mediary.providers.openai.wire import encode
 from mediary.settings import ProviderSettings
 
@@ -23,6 +25,7 @@ MAX_LIST = 8 * 1024 * 1024
 """Bytes of a list of models; OpenRouter's, with several hundred of them, has less than one million."""
 LIST_TIMEOUT = 15.0
 """Seconds for a list of models."""
+DEFAULT_TRANSCRIBER = "whisper-1"
 _LONG_LIST = 32 * 1024  # bytes from which reading a list is worth a thread: an entry takes longer than its bytes tell
 
 logger = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ class OpenAI:
         self.url = public_url(settings.base_url)
         self.default_model = settings.default_model
         self.needs_key = settings.api_key is not None
+        self.context_tokens = settings.context_tokens
         self._settings = settings
         self._http = http
         self._key = settings.api_key.get_secret_value() if settings.api_key else None
@@ -96,6 +100,16 @@ class OpenAI:
         async with aclosing(answer) as happening:
             async for event in happening:
                 yield event
+
+    async def transcribe(
+        self, file: Path, media_type: str, *, language: str | None = None, model: str | None = None
+    ) -> str:
+        """What is said in a sound or a video, by the model, else by the first that the service lists for it."""
+        service = self._service(None, None)
+        if model is None:
+            await self._list_once()
+            model = transcriber_of(self._told) or DEFAULT_TRANSCRIBER
+        return await transcribe(service, file, media_type, language, model)
 
     async def close(self) -> None:
         """Nothing to do: the connections belong to the HTTP client."""
