@@ -100,6 +100,13 @@ class UnreadableError(UnsupportedTypeError):
     code = "unreadable"
 
 
+class MissingExtraError(MediaryError):
+    """What was asked for takes an extra that is not installed; the message says how to install it."""
+
+    code = "missing_extra"
+    status = 501
+
+
 class RangeNotSatisfiableError(MediaryError):
     """No byte of the range exists; `size` is how many there are."""
 

@@ -139,6 +139,34 @@ class MediaSettings(Section):
     keep_attachments: bool = Field(True, description="Keep the pictures and sounds that come with a question, too.")
 
 
+class BucketSettings(Section):
+    """Buckets: how much a document may have and cost."""
+
+    folder: Path | None = Field(
+        None,
+        description="Where the buckets lie; default: `har_and_cookies/buckets` in the data folder. Several nodes share "
+        "one folder.",
+    )
+    max_file_bytes: int = Field(4 * GIB, ge=1, description="Largest file that a bucket takes, in bytes.")
+    max_upload_bytes: int = Field(16 * GIB, ge=1024, description="Largest upload of several files, in bytes.")
+    processes: int = Field(2, ge=1, le=64, description="Documents that are read at the same time.")
+    seconds: float = Field(120.0, gt=0, description="How long the reading of one document may take.")
+    memory_bytes: int = Field(
+        GIB, ge=128 * 1024**2, description="Memory that the reading of one document may take, in bytes."
+    )
+    max_text_bytes: int = Field(GIB, ge=1024, description="Largest text that is made of one document, in bytes.")
+    max_archive_bytes: int = Field(2 * GIB, ge=1, description="What the members of an archive may have, in bytes.")
+    max_archive_members: int = Field(10_000, ge=1, description="Files that an archive may hold, nested ones included.")
+    max_archive_depth: int = Field(4, ge=1, le=16, description="Archives within archives.")
+    ocr: bool = Field(True, description="Read the text in scans, where Tesseract's language data are installed.")
+    transcriber: str | None = Field(
+        None, description="The provider that turns speech into text: its name, or `NAME/model`."
+    )
+    crawl_pages: int = Field(1000, ge=1, description="Pages and files that one `downloads.json` may bring in.")
+    crawl_bytes: int = Field(GIB, ge=1, description="What they may have together, in bytes.")
+    crawl_seconds: float = Field(3600.0, gt=0, description="How long fetching them may take.")
+
+
 class DatabaseSettings(Section):
     """The database."""
 
@@ -178,6 +206,9 @@ class ProviderSettings(Section):
     image_models: tuple[str, ...] = Field((), description="Models that make pictures, where their names do not tell.")
     speech_models: tuple[str, ...] = Field((), description="Models that make speech, where their names do not tell.")
     vision_models: tuple[str, ...] = Field((), description="Models that take pictures, where their names do not tell.")
+    context_tokens: int | None = Field(
+        None, ge=256, description="Tokens that its models take, where the service does not tell."
+    )
     voice: str | None = Field(None, description="The voice for speech.")
     headers: dict[str, Secret] = Field({}, description="Further headers to send; values may be `env:` or `file:`.")
 
@@ -198,12 +229,18 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     net: NetSettings = NetSettings()
     media: MediaSettings = MediaSettings()
+    buckets: BucketSettings = BucketSettings()
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
     conversation: ConversationSettings = ConversationSettings()
     providers: dict[Annotated[str, AfterValidator(_check_name)], ProviderSettings] = Field(
         {}, description="Providers by name, in the order of preference."
     )
+
+    @property
+    def bucket_dir(self) -> Path:
+        """The folder of the buckets."""
+        return self.buckets.folder or self.data / "har_and_cookies" / "buckets"
 
 
 class KnownService(BaseModel):

@@ -4,6 +4,7 @@ This module takes 0.3 s to import, most of it SQLAlchemy's: the server imports i
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
@@ -117,7 +118,8 @@ class Database:
 
     @classmethod
     def _migrate(cls, url: URL) -> None:
-        from mediary.database.migrations import upgrade
+        with _absent("pygments"):
+            from mediary.database.migrations import upgrade
 
         database = cls(url)
         asyncio.run(database._upgrade(upgrade))
@@ -224,3 +226,19 @@ def _postgresql(url: URL) -> AsyncEngine:
     connect = partial(asyncpg.connect, dsn, timeout=CONNECT_SECONDS)
     # The ping spares the first requests after a restart of the server; it costs a round trip.
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True)
+
+
+@contextmanager
+def _absent(package: str) -> Iterator[None]:
+    """Have a package that can be done without pass for one that is not installed, unless it is in use already.
+
+    Alembic brings in Mako, and that Pygments, to colour its errors: 5 MB that the server would keep.
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment] # Python's word for it
+    try:
+        yield
+    finally:
+        del sys.modules[package]

@@ -4,8 +4,10 @@ import asyncio
 import errno
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +19,8 @@ T = TypeVar("T")
 
 SAFELY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """How a file is opened: no link is followed, no FIFO waited for."""
+
+_MOST_PIECES = 1024  # what Linux and macOS take at once
 
 _NO_FILE = {
     errno.ENOENT,
@@ -70,11 +74,15 @@ def opened(path: Path, mode: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, *pieces: bytes) -> None:
     """Write all bytes, in however many steps the system takes them."""
-    left = memoryview(data)
+    left = deque(memoryview(piece) for piece in pieces)
     while left:
-        left = left[os.write(descriptor, left) :]
+        written = os.writev(descriptor, list(islice(left, _MOST_PIECES)))
+        while left and written >= len(left[0]):
+            written -= len(left.popleft())
+        if written:
+            left[0] = left[0][written:]
 
 
 def sync_folder(folder: Path) -> None:

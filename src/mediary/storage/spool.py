@@ -42,12 +42,13 @@ class Spool:
         self._descriptor = -1
         self._finished = False
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, *pieces: bytes) -> None:
         """Append bytes; NoSpaceError when the disk or the quota is full."""
         self.require_unfinished()
-        self._gathered.append(data)
-        self._gathered_bytes += len(data)
-        self.size += len(data)
+        size = sum(map(len, pieces))
+        self._gathered += pieces
+        self._gathered_bytes += size
+        self.size += size
         if self._gathered_bytes >= PIECE:
             await self._step(self._write_gathered)
 
@@ -98,10 +99,9 @@ class Spool:
         with _translated():
             if self._temporary is None:
                 self._temporary, self._descriptor = _create_locked(self._folder)
-            data = b"".join(self._gathered)
-            self._gathered.clear()
+            pieces, self._gathered = self._gathered, []
             self._gathered_bytes = 0
-            write_all(self._descriptor, data)
+            write_all(self._descriptor, *pieces)
 
     def _read(self, start: int, end: int) -> bytes:
         with _translated():
