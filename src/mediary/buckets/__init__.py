@@ -1,0 +1,1 @@
+"""Buckets: documents in, text out, as it comes."""

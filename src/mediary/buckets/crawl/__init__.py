@@ -1,0 +1,1 @@
+"""Crawling: what `downloads.json` names is fetched, page by page, into its bucket."""

@@ -1,0 +1,1 @@
+"""Taking what is uploaded: files arrive, are unpacked, and get their names in the manifest."""
