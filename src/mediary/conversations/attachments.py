@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
+from mediary.conversations.bucket_parts import BucketParts, Place, Wanted, read_media
 from mediary.conversations.request import IncomingMessage
 from mediary.data_uris import decode_base64, is_data_uri, parse_data_uri
 from mediary.errors import FieldError, NotFoundError, TooLargeError, UnsupportedTypeError
@@ -38,23 +40,27 @@ class Attachment:
 
 @dataclass(slots=True, frozen=True)
 class Resolved:
-    """Messages for a provider, which of their pictures and sounds are not from the library, and the question's picture.
+    """Messages for a provider, which of their pictures and sounds are not kept yet, and the question's picture.
 
-    That is the first one in the last message of the user.
+    That is the first one in the last message of the user, unless it is a bucket's. `places` are where texts of buckets
+    belong, and `left` is how many bytes they may have.
     """
 
     messages: tuple[Message, ...]
     brought: tuple[Image | Audio, ...]
     picture: Image | None = None
+    places: tuple[Place, ...] = ()
+    left: int = 0
 
 
 class Attachments:
     """Turns the messages of a request into messages for a provider; their parts have `max_bytes` together."""
 
-    def __init__(self, store: Store, http: HttpClient, max_bytes: int) -> None:
+    def __init__(self, store: Store, http: HttpClient, max_bytes: int, *, buckets: BucketParts | None = None) -> None:
         self._store = store
         self._http = http
         self._max_bytes = max_bytes
+        self._buckets = buckets
 
     async def resolve(
         self,
@@ -63,14 +69,19 @@ class Attachments:
         urls: Iterable[str] = (),
     ) -> Resolved:
         """The messages with all their parts; `files` and `urls` go with the last message of the user."""
-        fetch = _Fetch(self._store, self._http, _Allowance(self._max_bytes))
-        resolved = [await fetch.message(message) for message in messages]
+        allowance = _Allowance(self._max_bytes)
+        fetch = _Fetch(self._store, self._http, allowance, self._buckets)
+        resolved = [await fetch.message(number, message) for number, message in enumerate(messages)]
         parts = [fetch.file(file) for file in files]
         parts += await all_of(fetch.media("media_url", url) for url in urls)
         if parts:
             resolved = _with_last_of_user(resolved, parts)
         media = [part for message in resolved for part in message.parts if isinstance(part, Image | Audio)]
-        return Resolved(tuple(resolved), tuple(part for part in media if not part.kept), _picture(resolved))
+        brought = tuple(part for part in media if not part.kept)
+        picture = _picture(resolved)
+        if any(picture is part for part in fetch.of_buckets):
+            picture = None
+        return Resolved(tuple(resolved), brought, picture, tuple(fetch.places), allowance.left)
 
 
 class _Allowance:
@@ -90,23 +101,32 @@ class _Allowance:
 class _Fetch:
     """Fetches the parts of one request."""
 
-    def __init__(self, store: Store, http: HttpClient, allowance: _Allowance) -> None:
+    def __init__(self, store: Store, http: HttpClient, allowance: _Allowance, buckets: BucketParts | None) -> None:
         self._store = store
         self._http = http
         self._allowance = allowance
+        self._buckets = buckets
+        self.places: list[Place] = []
+        self.of_buckets: list[Part] = []
         self._free = asyncio.Semaphore(AT_ONCE)
 
-    async def message(self, message: IncomingMessage) -> Message:
-        """A message with its parts."""
+    async def message(self, number: int, message: IncomingMessage) -> Message:
+        """A message with its parts; `number` says which it is."""
         content = [{"text": message.content}] if isinstance(message.content, str) else message.content or []
-        parts = [_text_part(part) for part in content]
+        parts: list[Part | Wanted | None] = [_text_part(part) for part in content]
         missing = [at for at, part in enumerate(parts) if part is None]
         if missing:
             fetched = await all_of(self._content_part(content[at]) for at in missing)
-            for at, part in zip(missing, fetched, strict=True):
-                parts[at] = part
+            for at, found in zip(missing, fetched, strict=True):
+                parts[at] = found
         extra = {name: value for name in PASSED_ON if (value := getattr(message, name)) is not None}
-        return Message(role=message.role or "user", parts=tuple(filter(None, parts)), extra=extra)
+        known: list[Part] = []
+        for part in parts:
+            if isinstance(part, Wanted):
+                self.places.append(Place(number, len(known), part))
+            elif part is not None:
+                known.append(part)
+        return Message(role=message.role or "user", parts=tuple(known), extra=extra)
 
     async def media(self, name: str, url: str) -> Part:
         """The media item behind a data URI, an http(s) URL or the path of a kept file; `name` is the field's."""
@@ -122,27 +142,49 @@ class _Fetch:
             if path.startswith(LIBRARY_PATHS):
                 async with aclosing(self._store.read(unquote(path.split("/", 2)[2]))) as chunks:
                     return _part(await self._collect(chunks), file_name, kept=True)
-        if path.startswith("/files/"):
-            raise NotFoundError(f"there is no bucket {path.split('/')[2]!r}")
-        raise FieldError(name, "must be an http(s) URL, a data URI or the /media/… path of a kept file")
+        match path.split("/"):
+            case ["", "files", bucket_id, "media", file]:
+                buckets = self._in_buckets(unquote(bucket_id))
+                return await self._of_bucket(await buckets.media(unquote(bucket_id), unquote(file)))
+        kept = "the path of a kept file: /media/… or /files/<bucket>/media/…"
+        raise FieldError(name, f"must be an http(s) URL, a data URI or {kept}")
 
     def file(self, file: Attachment) -> Part:
         """A file that came in the form."""
         self._allowance.take(len(file.data))
         return _part(file.data, file.name)
 
-    async def _content_part(self, part: dict[str, Any]) -> Part:
-        """A part that is no text, in any of the forms that clients send."""
+    async def _content_part(self, part: dict[str, Any]) -> Part | Wanted:
+        """A part that is no text yet, in any of the forms that clients send."""
         match part:
             case {"type": "image_url", "image_url": {"url": str(url)} | str(url)}:
                 return await self.media("image_url", url)
             case {"type": "input_audio", "input_audio": {"data": str(data)}}:
                 return _part(await self._decode(decode_base64, data, "input_audio"), "input_audio")
-            case {"bucket_id": str(bucket)}:
-                raise NotFoundError(f"there is no bucket {bucket!r}")
+            case {"bucket_id": str(bucket_id), "name": str(name)}:
+                stored = await self._in_buckets(bucket_id).stored(bucket_id, name)
+                return stored if isinstance(stored, Wanted) else await self._of_bucket(stored)
+            case {"bucket_id": str(bucket_id)} if part.get("name") is None:
+                return await self._in_buckets(bucket_id).text(bucket_id)
+            case {"bucket_id": _}:
+                raise FieldError("messages", "`bucket_id` and `name` of a content part are texts")
             case {"type": kind}:
                 raise FieldError("messages", f"a content part of type {kind!r} is not understood, or lacks its value")
         raise FieldError("messages", "a content part needs a type: text, image_url or input_audio")
+
+    def _in_buckets(self, bucket_id: str) -> BucketParts:
+        if self._buckets is None:
+            raise NotFoundError(f"there is no bucket {bucket_id!r}")
+        return self._buckets
+
+    async def _of_bucket(self, path: Path) -> Part:
+        """A stored picture or sound; it stays where it is, and is not put into the library too."""
+        async with self._free:
+            data = await read_media(path, self._allowance.left)
+            self._allowance.take(len(data))
+        part = _part(data, path.name, kept=True)
+        self.of_buckets.append(part)
+        return part
 
     async def _collect(self, chunks: AsyncIterable[bytes]) -> bytes:
         content = bytearray()

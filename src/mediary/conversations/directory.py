@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from mediary.conversations.window import DEFAULT_TOKENS
 from mediary.errors import FieldError, MediaryError, ModelNotFoundError, NotFoundError
-from mediary.providers.base import Model, Provider
+from mediary.providers.base import HasWindow, Model, Provider
 
 ANY = "AnyProvider"
 CUSTOM = "Custom"
@@ -138,6 +139,19 @@ class ProviderDirectory:
         if not models:
             raise ModelNotFoundError(f"{provider.name} lists no models: name one in `model`")
         return provider, models[0].id
+
+    async def window(self, provider: Provider, model: str, api_key: str | None, base_url: str | None) -> int:
+        """How many tokens a model takes: as the operator said, as its provider tells, or as most do."""
+        if isinstance(provider, HasWindow) and provider.context_tokens:
+            return provider.context_tokens
+        try:
+            async with asyncio.timeout(LISTING_TIMEOUT):
+                models = await self.models_of(provider, api_key, base_url)
+        except (MediaryError, TimeoutError):
+            models = []
+        return next(
+            (each.context_tokens for each in models if each.id == model and each.context_tokens), DEFAULT_TOKENS
+        )
 
     async def close(self) -> None:
         """Let every provider go of its connections."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mediary.conversations.attachments import Attachment, Attachments, Resolved
+from mediary.conversations.bucket_parts import BucketParts, Place
 from mediary.conversations.directory import ProviderDirectory
 from mediary.conversations.keep import keep_brought, keep_made
 from mediary.conversations.measure import Measure
@@ -43,9 +44,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, frozen=True)
 class Turn:
-    """A question that has been understood: provider, model and messages are settled.
+    """A question that has been understood: provider, model and messages are settled, but for the texts of buckets.
 
-    `parent` finds the library's name of the picture that the question brought, if it brought one.
+    `parent` finds the library's name of the picture that the question brought, if it brought one. `places` are where
+    texts of buckets belong in the messages; they may have `room` bytes.
     """
 
     provider: Provider
@@ -54,6 +56,8 @@ class Turn:
     web_search: bool = False
     user: str | None = None
     parent: asyncio.Task[str | None] | None = None
+    places: tuple[Place, ...] = ()
+    room: int = 0
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -69,6 +73,7 @@ class Conversations:
         settings: ConversationSettings,
         *,
         keep_attachments: bool = True,
+        buckets: BucketParts | None = None,
     ) -> None:
         self.providers = providers
         self._attachments = attachments
@@ -76,6 +81,7 @@ class Conversations:
         self._ledger = ledger
         self._settings = settings
         self._keep_attachments = keep_attachments
+        self._buckets = buckets
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bringing = asyncio.Lock()
         self._unwritten: list[tuple[Turn, Measure]] = []
@@ -111,6 +117,8 @@ class Conversations:
             web_search=bool(request.web_search),
             user=user,
             parent=parent,
+            places=resolved.places,
+            room=resolved.left,
         )
 
     async def events(self, turn: Turn) -> AsyncGenerator[Event, None]:
@@ -139,6 +147,13 @@ class Conversations:
         yield Parameters(parameters={"model": request.model, **request.options})
         if turn.web_search:
             yield Log(log="web search is not set up here: the answer comes from the model alone")
+        if turn.places:
+            async with aclosing(self._bring(turn)) as bringing:
+                async for brought in bringing:
+                    if isinstance(brought, TurnRequest):
+                        request = brought
+                    else:
+                        yield brought
         kept, lost = False, None
         async with aclosing(provider.converse(request)) as answer:
             async for item in answer:
@@ -154,6 +169,15 @@ class Conversations:
                     raise lost
                 else:
                     yield item
+
+    async def _bring(self, turn: Turn) -> AsyncGenerator[Log | TurnRequest, None]:
+        """Put texts of buckets into their places. What is made is kept without them: they are no prompt."""
+        assert self._buckets, "without buckets there are no places for their texts"
+        request = turn.request
+        window = await self.providers.window(turn.provider, request.model, request.api_key, request.base_url)
+        async with aclosing(self._buckets.bring(request, turn.places, window, turn.room)) as bringing:
+            async for brought in bringing:
+                yield brought
 
     async def _keep(self, turn: Turn, media: Media) -> list[Event]:
         """Keep what was made, also when the client leaves meanwhile; a stream ends with its client."""
