@@ -7,11 +7,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from mediary.buckets.room import BucketRoom, ensure_bucket_dir
 from mediary.conversations.attachments import Attachments
+from mediary.conversations.bucket_parts import BucketParts
 from mediary.conversations.directory import CUSTOM, ProviderDirectory
 from mediary.conversations.discovery import find_local_servers
+from mediary.conversations.speech import transcriber
 from mediary.conversations.turn import Conversations
 from mediary.media.directories import ensure_media_dir, ensure_thumbnail_dir, ensure_trash_dir
+from mediary.media.folder_media import FolderMedia
 from mediary.media.indexer import Indexer
 from mediary.media.library import MediaLibrary
 from mediary.media.reader import Reader
@@ -67,8 +71,9 @@ class Services:
         self.trash = self._store(ensure_trash_dir(self.media_dir), "trash")
         # Thumbnails can be made again: each node keeps its own.
         self.thumbnail_store = load("storage", "local")(ensure_thumbnail_dir(self.media_dir))
+        self.bucket_dir = ensure_bucket_dir(settings.bucket_dir)
         # Somebody waits for a thumbnail, nobody for the rest; /media goes before both.
-        self.sandbox = Sandbox(nice=15, readable=[self.media_dir])
+        self.sandbox = Sandbox(nice=15, readable=[self.media_dir, self.bucket_dir])
         self.background_sandbox = Sandbox(2, nice=19, readable=[self.media_dir])
         self.thumbnails = Thumbnails(self.store, self.thumbnail_store, self.sandbox, settings.media.max_pixels)
         reader = Reader(self.background_sandbox, settings.media.max_pixels)
@@ -85,22 +90,34 @@ class Services:
             max_bytes=settings.media.max_bytes,
         )
         self._keeping: asyncio.Task[None] | None = None
+        providers = ProviderDirectory(
+            {name: self._provider(name, table) for name, table in settings.providers.items()},
+            custom=self._provider(CUSTOM, ProviderSettings(wire="openai")),
+            discover=self._discover if settings.discover else None,
+        )
+        self.bucket_media = FolderMedia(load("storage", "local"), self.sandbox, settings.media.max_pixels)
+        self.buckets = BucketRoom(
+            self.bucket_dir,
+            settings.buckets,
+            self.http,
+            self.bucket_media,
+            transcriber(providers, settings.buckets.transcriber),
+        )
+        parts = BucketParts(self.buckets)
         self.conversations = Conversations(
-            ProviderDirectory(
-                {name: self._provider(name, table) for name, table in settings.providers.items()},
-                custom=self._provider(CUSTOM, ProviderSettings(wire="openai")),
-                discover=self._discover if settings.discover else None,
-            ),
-            Attachments(self.store, self.http, settings.conversation.max_attachment_bytes),
+            providers,
+            Attachments(self.store, self.http, settings.conversation.max_attachment_bytes, buckets=parts),
             self.library,
             self.ledger,
             settings.conversation,
             keep_attachments=settings.media.keep_attachments,
+            buckets=parts,
         )
 
     async def start(self) -> None:
         """Remove what a killed process left, open the database; SettingsError if it cannot be."""
-        await asyncio.gather(self.store.recover(), self.trash.recover(), self.thumbnail_store.recover())
+        stores = (self.store, self.trash, self.thumbnail_store)
+        await asyncio.gather(*(store.recover() for store in stores), self.buckets.start())
         await asyncio.gather(self.catalog(), self.ledger())
 
     async def begin_upkeep(self) -> None:
@@ -136,7 +153,8 @@ class Services:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
         await self.conversations.close()
-        await self.thumbnails.close()
+        await self.buckets.close()
+        await asyncio.gather(self.thumbnails.close(), self.bucket_media.close())
         await asyncio.gather(self.sandbox.close(), self.background_sandbox.close())
         await self.http.close()
         if self.database.made:

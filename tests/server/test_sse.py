@@ -8,7 +8,7 @@ import pytest
 from tests.clock import Jump
 
 from mediary.events import Content, Event
-from mediary.server.sse import PING_SECONDS, SLACK_SECONDS, STALL_SECONDS, EventStream
+from mediary.server.sse import PING_SECONDS, SLACK_SECONDS, STALL_SECONDS, TURN, EventStream
 
 
 class Client:
@@ -47,12 +47,12 @@ async def words(*texts: str, then_wait: bool = True) -> AsyncGenerator[Event, No
         await asyncio.Event().wait()
 
 
-def sending(stream: EventStream, client: Client) -> asyncio.Task[None]:
+def sending(stream: EventStream[Event], client: Client) -> asyncio.Task[None]:
     return asyncio.create_task(stream.send(client.gone, client))  # type: ignore[arg-type]
 
 
 async def test_a_silence_is_filled(client: Client, jump: Jump) -> None:
-    answer = sending(EventStream(words("Once"), timeout=3600), client)
+    answer = sending(EventStream(words("Once"), TURN, timeout=3600), client)
     assert b"Once" in await client.next()
 
     jump(PING_SECONDS)
@@ -63,7 +63,7 @@ async def test_a_silence_is_filled(client: Client, jump: Jump) -> None:
 
 async def test_a_client_that_takes_nothing_is_given_up(client: Client, jump: Jump) -> None:
     client.takes.clear()
-    answer = sending(EventStream(words("Once"), timeout=3600), client)
+    answer = sending(EventStream(words("Once"), TURN, timeout=3600), client)
     await client.next()
 
     jump(STALL_SECONDS)
@@ -73,7 +73,7 @@ async def test_a_client_that_takes_nothing_is_given_up(client: Client, jump: Jum
 
 
 async def test_a_turn_ends_when_its_time_is_over(client: Client, jump: Jump) -> None:
-    answer = sending(EventStream(words("Once"), timeout=100), client)
+    answer = sending(EventStream(words("Once"), TURN, timeout=100), client)
     await client.next()
 
     jump(100 + SLACK_SECONDS)
@@ -83,7 +83,7 @@ async def test_a_turn_ends_when_its_time_is_over(client: Client, jump: Jump) -> 
 
 
 async def test_what_is_ready_goes_out_together(client: Client) -> None:
-    await sending(EventStream(words(*"abc", then_wait=False), timeout=100), client)
+    await sending(EventStream(words(*"abc", then_wait=False), TURN, timeout=100), client)
 
     assert [piece.count(b"event: content") for piece in client.taken] == [3]
 
@@ -98,7 +98,7 @@ async def test_a_turn_waits_for_a_slow_client(client: Client) -> None:
             yield Content(content="x" * 100_000)
 
     client.takes.clear()
-    answer = sending(EventStream(flood(), timeout=100), client)
+    answer = sending(EventStream(flood(), TURN, timeout=100), client)
     await client.next()
     for _ in range(100):
         await asyncio.sleep(0)

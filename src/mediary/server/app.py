@@ -12,7 +12,10 @@ from mediary.errors import MediaryError, MethodNotAllowedError
 from mediary.server.auth import Door
 from mediary.server.errors import DEFECT, send_error
 from mediary.server.log import request_id
+from mediary.server.long_answers import Running
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
+from mediary.server.routes.bucket_files import BucketFiles
+from mediary.server.routes.bucket_paths import FILES, BucketPaths
 from mediary.server.routes.conversation import ConversationEndpoint
 from mediary.server.routes.media import MediaFiles
 from mediary.server.routes.search import Search
@@ -20,7 +23,8 @@ from mediary.server.routes.thumbnails import ThumbnailFiles
 from mediary.services import Late, Services
 
 THUMBNAIL = "/thumbnail/"
-KEPT = ("/media/", "/images/", THUMBNAIL)
+OF_BUCKETS = "/files/"
+KEPT = ("/media/", "/images/", THUMBNAIL, OF_BUCKETS)
 OPEN_TO_ALL = ("/healthz", "/readyz")
 
 _request_id = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -37,7 +41,10 @@ class App:
         media = services.settings.media
         self._media = MediaFiles(services.store, media.redirect_seconds if media.redirect else None)
         self._thumbnails = ThumbnailFiles(services.thumbnails, services.thumbnail_store)
-        self._conversation = ConversationEndpoint(services.conversations, server.max_request_bytes)
+        self._running = Running()
+        self._conversation = ConversationEndpoint(services.conversations, server.max_request_bytes, self._running)
+        self._bucket_files = BucketFiles(services.bucket_dir, services.bucket_media)
+        self._buckets = BucketPaths(services.buckets, self._running)
         self._router = Late(lambda: asyncio.to_thread(_build_router, services))
         self._bare: dict[str, Endpoint] = {"/backend-api/v2/conversation": self._conversation, "/healthz": _healthz}
         self._below: dict[str, Endpoint] = {"/search/": Search(services.library)}
@@ -48,7 +55,7 @@ class App:
 
     async def drain(self, seconds: float) -> None:
         """End what runs, within that time."""
-        await self._conversation.drain(seconds)
+        await self._running.drain(seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A kept file that is found costs no line in the log, all else does."""
@@ -86,7 +93,12 @@ class App:
 
     async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._door.check(scope)
-        files = self._thumbnails if scope["path"].startswith(THUMBNAIL) else self._media
+        path: str = scope["path"]
+        files: Endpoint = self._media
+        if path.startswith(THUMBNAIL):
+            files = self._thumbnails
+        elif path.startswith(OF_BUCKETS):
+            files = self._bucket_files
         await files(scope, receive, send)
 
     async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,11 +126,14 @@ class App:
     async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in OPEN_TO_ALL:
             self._door.check(scope)
-        endpoint = self._find_bare(scope["path"]) or await self._router()
+        endpoint = self._find_bare(scope) or await self._router()
         await endpoint(scope, receive, send)
 
-    def _find_bare(self, path: str) -> Endpoint | None:
+    def _find_bare(self, scope: Scope) -> Endpoint | None:
         """The endpoint that needs no router."""
+        path: str = scope["path"]
+        if path.startswith(FILES):
+            return self._buckets.find(scope)
         below = (endpoint for prefix, endpoint in self._below.items() if path.startswith(prefix))
         return self._bare.get(path) or next(below, None)
 

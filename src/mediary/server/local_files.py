@@ -195,11 +195,12 @@ class LocalFiles:
         return LocalFile(self, self._threads, *opened)
 
     def _look(self, name: str, known: _Known | None) -> tuple[FileIO, _Known]:
-        path = os.fspath(self._store.path(name))
-        with translated(_WHAT, name):
+        place = self._store.path(name)
+        path = os.fspath(place)
+        with translated(_WHAT, place.name):
             file = FileIO(path, opener=_open)
             try:
-                return file, _describe(name, path, file.fileno(), known)
+                return file, _describe(place.name, path, file.fileno(), known)
             except (OSError, NotFoundError):
                 file.close()
                 raise

@@ -58,3 +58,5 @@ def configure_logging(settings: LogSettings) -> None:
     handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("mediary").setLevel(settings.level.upper())
+    # It repeats what is wrong with a form, which the client is told.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -1,5 +1,6 @@
 """The OpenAPI description of the hot paths, which stand beside the router and so are not seen by it."""
 
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
@@ -79,13 +80,19 @@ _CONVERSATION = {
 }
 
 
-def _file(method: str) -> dict[str, Any]:
-    """GET or HEAD of a kept file."""
+def in_path(name: str) -> dict[str, Any]:
+    """A part of the path."""
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def file_path(method: str, *more: dict[str, Any], tag: str = "media") -> dict[str, Any]:
+    """GET or HEAD of a kept file; `more` stands in its path before its name."""
     return {
-        "tags": ["media"],
+        "tags": [tag],
         "summary": "A kept file" if method == "get" else "What a kept file is",
         "parameters": [
-            {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}},
+            *more,
+            in_path("name"),
             {"name": "url", "in": "query", "schema": {"type": "string"}, "description": "Where to go if it is gone"},
             {"name": "download", "in": "query", "schema": {"type": "boolean"}, "description": "As an attachment"},
             {"name": "Range", "in": "header", "schema": {"type": "string"}},
@@ -100,16 +107,17 @@ def _file(method: str) -> dict[str, Any]:
     }
 
 
-def _thumbnail(method: str) -> dict[str, Any]:
-    """GET or HEAD of a thumbnail."""
+def thumbnail_path(method: str, *more: dict[str, Any], tag: str = "media") -> dict[str, Any]:
+    """GET or HEAD of a thumbnail; `more` stands in its path before its name."""
     width = {"type": "integer", "enum": list(LADDER)}
     return {
-        "tags": ["media"],
+        "tags": [tag],
         "summary": "A small picture of a kept file" if method == "get" else "What that small picture is",
         "description": "Of a video a frame, of a sound its cover or its waveform. At most 400 by 400, or of the width "
         "asked for; never enlarged. Made when it is first asked for.",
         "parameters": [
-            {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}},
+            *more,
+            in_path("name"),
             {"name": "w", "in": "query", "schema": width, "description": "Pixels it is wide, at most"},
             {"name": "url", "in": "query", "schema": {"type": "string"}, "description": "Where to go if it is gone"},
             {"name": "Accept", "in": "header", "schema": {"type": "string"}, "example": "image/webp"},
@@ -172,9 +180,9 @@ def _search(method: str) -> dict[str, Any]:
 
 HOT_PATHS: dict[str, Any] = {
     "/backend-api/v2/conversation": {"post": _CONVERSATION},
-    "/media/{name}": {"get": _file("get"), "head": _file("head")},
-    "/images/{name}": {"get": _file("get"), "head": _file("head")},
-    "/thumbnail/{name}": {"get": _thumbnail("get"), "head": _thumbnail("head")},
+    "/media/{name}": {"get": file_path("get"), "head": file_path("head")},
+    "/images/{name}": {"get": file_path("get"), "head": file_path("head")},
+    "/thumbnail/{name}": {"get": thumbnail_path("get"), "head": thumbnail_path("head")},
     "/search/{tokens}": {"get": _search("get"), "head": _search("head")},
     "/healthz": {
         "get": {"tags": ["health"], "summary": "The server lives", "responses": {"200": {"description": "It does"}}}
@@ -182,13 +190,14 @@ HOT_PATHS: dict[str, Any] = {
 }
 
 
-def add_hot_paths(app: FastAPI) -> None:
-    """Put the hot paths into the app's OpenAPI document."""
+def add_hot_paths(app: FastAPI, *more: dict[str, Any]) -> None:
+    """Put the hot paths, and more of their kind, into the app's OpenAPI document."""
     routed = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = routed()
-        document["paths"].update(HOT_PATHS)
+        for path, methods in chain.from_iterable(paths.items() for paths in (HOT_PATHS, *more)):
+            document["paths"].setdefault(path, {}).update(methods)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -31,9 +31,9 @@ class Query:
         """A text, empty where it is missing."""
         return self._values.get(name, "")
 
-    def boolean(self, name: str) -> bool:
-        """A boolean, false where it is missing."""
-        return read_boolean(name, self.text(name))
+    def boolean(self, name: str, *, default: bool = False) -> bool:
+        """A boolean, the default where it is missing; an empty one is false."""
+        return read_boolean(name, self.text(name)) if name in self._values else default
 
     def whole(self, name: str, default: Default, least: int, most: int) -> int | Default:
         """A whole number from `least` to `most`; the default where it is missing or empty."""

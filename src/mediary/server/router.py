@@ -14,7 +14,9 @@ from mediary import __version__
 from mediary.errors import BadRequestError, FieldError, MediaryError, MethodNotAllowedError, NotFoundError
 from mediary.server.errors import DEFECT, error_body, error_headers
 from mediary.server.openapi import ERROR, add_hot_paths
+from mediary.server.openapi_buckets import BUCKET_PATHS
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
+from mediary.server.routes.buckets import bucket_routes
 from mediary.server.routes.health import health_routes
 from mediary.server.routes.library import library_routes
 from mediary.server.routes.models import model_routes
@@ -34,11 +36,12 @@ def build_router(services: Services) -> FastAPI:
     app.state.routers = (
         model_routes(services.conversations.providers),
         library_routes(services.library, services.settings.media.max_bytes),
+        bucket_routes(services.buckets),
         health_routes(services),
     )
     for router in app.state.routers:
         app.include_router(router)
-    add_hot_paths(app)
+    add_hot_paths(app, BUCKET_PATHS)
     app.add_middleware(HeadAsGet)
     app.add_exception_handler(MediaryError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from functools import cache
+from typing import Generic, TypeVar
 
 from mediary.errors import MediaryError, ProviderTimeoutError, ShutdownError
 from mediary.events import Event, Failure, encode_event
 from mediary.server.errors import DEFECT
-from mediary.server.protocol import Receive, Send
+from mediary.server.long_answers import STOPPING
+from mediary.server.protocol import Send
 
 PING_SECONDS = 15.0
 PING = b": ping\n\n"
@@ -24,7 +27,17 @@ HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, frozen=True)
+class Form(Generic[T]):
+    """How events, and the error that ends them, stand in a stream."""
+
+    event: Callable[[T], bytes]
+    error: Callable[[MediaryError], bytes]
 
 
 def frame(event: Event) -> bytes:
@@ -37,22 +50,26 @@ def _tag(kind: type[Event]) -> bytes:
     return str(kind.__struct_config__.tag).encode()
 
 
-async def until_gone(receive: Receive) -> None:
-    """Return when the client has left; the request's body has been read."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def frame_error(error: MediaryError) -> bytes:
+    """An error as the last event of a turn."""
+    return frame(Failure(error=type(error).__name__, message=error.message))
 
 
-class EventStream:
+TURN = Form(frame, frame_error)
+"""The events of a conversation."""
+
+
+class EventStream(Generic[T]):
     """One answer on its way to one client.
 
-    A task of its own takes the events from the turn; whatever it has put down by the time the client can take more
-    goes out in one piece. The turn waits while the client is more than a megabyte behind, and ends when it has lasted
-    `timeout` seconds.
+    A task of its own takes the events from where they are made; whatever it has put down by the time the client can
+    take more goes out in one piece. Their making waits while the client is more than a megabyte behind, and ends when
+    it has lasted `timeout` seconds, if it may not last for ever.
     """
 
-    def __init__(self, events: AsyncGenerator[Event, None], timeout: float) -> None:
+    def __init__(self, events: AsyncGenerator[T, None], form: Form[T], timeout: float | None = None) -> None:
         self._events = events
+        self._form = form
         self._timeout = timeout
         self._waiting: list[bytes] = []
         self._size = 0
@@ -61,34 +78,34 @@ class EventStream:
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
         self._blocked = False
-        self._turn = asyncio.create_task(self._take())
-        self._turn.add_done_callback(lambda _: self._ready.set())
+        self._making = asyncio.create_task(self._take())
+        self._making.add_done_callback(lambda _: self._ready.set())
         self._sending: asyncio.Task[None] | None = None
         self._stopping = False
 
     async def send(self, gone: asyncio.Task[None], send: Send) -> None:
-        """Answer the request; returns when the turn ended or the client is `gone`."""
+        """Answer the request; returns when there are no more events or the client is `gone`."""
         self._sending = asyncio.current_task()
         gone.add_done_callback(self._leave)
         self._watch()
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            while not self._turn.done():
+            while not self._making.done():
                 await self._ready.wait()
                 await self._pass_on(send, more=True)
             if self._stopping:
-                self._fail(ShutdownError("the server is stopping; ask again in a moment"))
+                self._fail(ShutdownError(STOPPING))
             await self._pass_on(send, more=False)
         finally:
             self._timer.cancel()
             gone.remove_done_callback(self._leave)
-            self._turn.cancel()
-            await asyncio.wait([self._turn])
+            self._making.cancel()
+            await asyncio.wait([self._making])
 
     def stop(self) -> None:
-        """End the turn, and the stream with an event that says why: the server is going down."""
-        self._stopping = not self._turn.done()
-        self._turn.cancel()
+        """End the making, and the stream with an event that says why: the server is going down."""
+        self._stopping = not self._making.done()
+        self._making.cancel()
 
     def abandon(self) -> None:
         """Let go of a client that does not even take the last event."""
@@ -96,7 +113,7 @@ class EventStream:
             self._sending.cancel()
 
     def _leave(self, gone: asyncio.Task[None]) -> None:
-        self._turn.cancel()
+        self._making.cancel()
 
     async def _pass_on(self, send: Send, *, more: bool) -> None:
         body = self._collect()
@@ -116,23 +133,26 @@ class EventStream:
         self._timer = self._loop.call_later(max(PING_SECONDS - still, 1.0), self._watch)
 
     async def _take(self) -> None:
+        encode = self._form.event
         try:
-            async with asyncio.timeout(self._timeout + SLACK_SECONDS):
+            async with asyncio.timeout(None if self._timeout is None else self._timeout + SLACK_SECONDS):
                 async for event in self._events:
-                    self._put(frame(event))
+                    self._put(encode(event))
                     if self._size > MAX_WAITING_BYTES:
                         self._room.clear()
                         await self._room.wait()
         except TimeoutError:
             self._fail(ProviderTimeoutError(f"the turn took longer than {self._timeout:g} seconds"))
+        except MediaryError as error:
+            self._fail(error)
         except Exception:  # the edge: a defect ends one stream with an event, and is logged whole
-            logger.exception("a turn broke")
+            logger.exception("an event stream broke")
             self._fail(MediaryError(DEFECT))
         finally:
             await self._events.aclose()
 
     def _fail(self, error: MediaryError) -> None:
-        self._put(frame(Failure(error=type(error).__name__, message=error.message)))
+        self._put(self._form.error(error))
 
     def _put(self, data: bytes) -> None:
         self._waiting.append(data)

@@ -1,24 +1,19 @@
 """`POST /backend-api/v2/conversation`: a plain ASGI endpoint, for its stream must cost little."""
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from mediary.conversations.attachments import Attachment
 from mediary.conversations.request import ConversationRequest, decode_request
 from mediary.conversations.turn import Conversations
-from mediary.errors import FieldError, MethodNotAllowedError, ShutdownError
+from mediary.errors import FieldError, MethodNotAllowedError
 from mediary.server.limits import Body, check_declared_length
+from mediary.server.long_answers import LongWork, Running, until_gone
 from mediary.server.protocol import Receive, Scope, Send
-from mediary.server.sse import EventStream, until_gone
-
-T = TypeVar("T")
+from mediary.server.sse import TURN, EventStream
 
 IN_PASSING = 1024 * 1024
 """Bytes of JSON that are decoded on the event loop."""
-LAST_WORD_SECONDS = 2.0
-"""How long clients may take for the last event when the server stops."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,15 +26,12 @@ class Question:
 
 
 class ConversationEndpoint:
-    """Takes the question, streams the answer; knows the streams that run, to end them before the server goes."""
+    """Takes the question, streams the answer."""
 
-    def __init__(self, conversations: Conversations, max_bytes: int) -> None:
+    def __init__(self, conversations: Conversations, max_bytes: int, running: Running) -> None:
         self._conversations = conversations
         self._max_bytes = max_bytes
-        self._running: set[EventStream] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._stopping = False
+        self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -50,49 +42,16 @@ class ConversationEndpoint:
         question = await self._read(scope, receive, headers.get(b"content-type", b""))
         gone = asyncio.create_task(until_gone(receive))
         try:
-            turn = await _unless(
-                gone, self._conversations.prepare(question.request, question.files, question.urls, user)
-            )
+            preparing = self._conversations.prepare(question.request, question.files, question.urls, user)
+            turn = await LongWork(preparing).done(gone)
             if turn is None:
                 return
-            if self._stopping:
-                raise ShutdownError("the server is stopping; ask again in a moment")
-            stream = EventStream(self._conversations.events(turn), turn.request.timeout)
-            await self._run(stream, gone, send)
+            self._running.check()
+            stream = EventStream(self._conversations.events(turn), TURN, turn.request.timeout)
+            with self._running.hold(stream):
+                await stream.send(gone, send)
         finally:
             gone.cancel()
-
-    async def _run(self, stream: EventStream, gone: asyncio.Task[None], send: Send) -> None:
-        self._running.add(stream)
-        self._idle.clear()
-        try:
-            await stream.send(gone, send)
-        finally:
-            self._running.discard(stream)
-            if not self._running:
-                self._idle.set()
-
-    async def drain(self, seconds: float) -> None:
-        """Let running streams end by themselves for a while, then end them with an event; new ones are refused."""
-        self._stopping = True
-        if await self._ended(seconds):
-            return
-        for stream in tuple(self._running):
-            stream.stop()
-        if await self._ended(LAST_WORD_SECONDS):
-            return
-        for stream in tuple(self._running):
-            stream.abandon()
-        await self._ended(LAST_WORD_SECONDS)
-
-    async def _ended(self, seconds: float) -> bool:
-        """Wait that long for the streams; whether all have ended."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def _read(self, scope: Scope, receive: Receive, content_type: bytes) -> Question:
         check_declared_length(scope, self._max_bytes)
@@ -122,15 +81,3 @@ async def _decode(body: bytes) -> ConversationRequest:
     if len(body) > IN_PASSING:
         return await asyncio.to_thread(decode_request, body)
     return decode_request(body)
-
-
-async def _unless(gone: asyncio.Task[None], work: Coroutine[Any, Any, T]) -> T | None:
-    """Do the work, or None if the client is gone before it is done."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])

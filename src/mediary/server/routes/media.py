@@ -13,7 +13,7 @@ from mediary.server.query import Query
 from mediary.server.remote_files import RemoteFiles
 from mediary.storage.base import HasPath, SignsLinks, Store
 
-_METHODS = ("GET", "HEAD")
+METHODS = ("GET", "HEAD")
 _URL_SAFE = ":/?#[]@!$&'()*+,;=%~"  # what a URL is made of; the rest cannot stand in a header
 
 
@@ -41,33 +41,39 @@ class MediaFiles:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD, with ranges and conditions; a missing file leads to its source, if the URL names one."""
-        method: str = scope["method"]
-        if method not in _METHODS:
-            raise MethodNotAllowedError(method, _METHODS)
-        name = scope["path"].split("/", 2)[2]
-        asked = conditions(scope["headers"])
-        if method == "GET" and not asked and b"download" not in scope["query_string"]:
-            whole = self._files.whole(name)
-            if whole is not None:
-                await send({"type": "http.response.start", "status": 200, "headers": whole[0].headers})
-                await send({"type": "http.response.body", "body": whole[1]})
-                return
-            if self._links is not None and await self._links.answer(name, send):
-                return
-        query: str = scope["query_string"].decode("latin-1")
-        try:
-            body = await self._files.open(name)
-        except NotFoundError:
-            source = get_source_url(query)
-            if source is None:
-                raise
-            await redirect(send, source)
+        await serve(self._files, scope["path"].split("/", 2)[2], scope, receive, send, self._links)
+
+
+async def serve(
+    files: Files, name: str, scope: Scope, receive: Receive, send: Send, links: "Links | None" = None
+) -> None:
+    """Answer GET and HEAD with the file of that name."""
+    method: str = scope["method"]
+    if method not in METHODS:
+        raise MethodNotAllowedError(method, METHODS)
+    asked = conditions(scope["headers"])
+    if method == "GET" and not asked and b"download" not in scope["query_string"]:
+        whole = files.whole(name)
+        if whole is not None:
+            await send({"type": "http.response.start", "status": 200, "headers": whole[0].headers})
+            await send({"type": "http.response.body", "body": whole[1]})
             return
-        try:
-            download = Query(scope["query_string"]).boolean("download")
-            await send_file(body, asked, receive, send, head=method == "HEAD", download=download)
-        finally:
-            body.close()
+        if links is not None and await links.answer(name, send):
+            return
+    query: str = scope["query_string"].decode("latin-1")
+    try:
+        body = await files.open(name)
+    except NotFoundError:
+        source = get_source_url(query)
+        if source is None:
+            raise
+        await redirect(send, source)
+        return
+    try:
+        download = Query(scope["query_string"]).boolean("download")
+        await send_file(body, asked, receive, send, head=method == "HEAD", download=download)
+    finally:
+        body.close()
 
 
 class Links:

@@ -10,9 +10,8 @@ from mediary.server.file_answer import FileFacts, Headers, conditions, send_file
 from mediary.server.local_files import LocalFiles
 from mediary.server.protocol import Receive, Scope, Send
 from mediary.server.query import Query
-from mediary.server.routes.media import redirect
+from mediary.server.routes.media import METHODS, redirect
 
-_METHODS = ("GET", "HEAD")
 _VARY = (b"vary", b"accept")
 
 
@@ -25,34 +24,40 @@ class ThumbnailFiles:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD, with conditions; for a missing file lead to its source, if the URL names one."""
-        method: str = scope["method"]
-        if method not in _METHODS:
-            raise MethodNotAllowedError(method, _METHODS)
-        name = scope["path"].split("/", 2)[2]
-        query: bytes = scope["query_string"]
-        width = wanted_width(query) if query else None
-        webp = accepts_webp(scope["headers"])
-        asked = conditions(scope["headers"])
-        try:
-            if method == "GET" and not asked:
-                whole = self._files.whole(await self._thumbnails.name_of(name, width, webp=webp))
-                if whole is not None:
-                    await send({"type": "http.response.start", "status": 200, "headers": _headers(whole[0])})
-                    await send({"type": "http.response.body", "body": whole[1]})
-                    return
-            thumbnail = await self._thumbnails.get(name, width, webp=webp)
-            body = await self._files.open(thumbnail.name)
-        except NotFoundError:
-            source = get_source_url(query.decode("latin-1"))
-            if source is None:
-                raise
-            await redirect(send, source)
-            return
-        body.facts = replace(body.facts, headers=_headers(body.facts))
-        try:
-            await send_file(body, asked, receive, send, head=method == "HEAD")
-        finally:
-            body.close()
+        await serve_thumbnail(self._thumbnails, self._files, scope["path"].split("/", 2)[2], scope, receive, send)
+
+
+async def serve_thumbnail(
+    thumbnails: Thumbnails, files: LocalFiles, name: str, scope: Scope, receive: Receive, send: Send, below: str = ""
+) -> None:
+    """Answer GET and HEAD with the thumbnail of a file; `below` is what its name has before it in `files`."""
+    method: str = scope["method"]
+    if method not in METHODS:
+        raise MethodNotAllowedError(method, METHODS)
+    query: bytes = scope["query_string"]
+    width = wanted_width(query) if query else None
+    webp = accepts_webp(scope["headers"])
+    asked = conditions(scope["headers"])
+    try:
+        if method == "GET" and not asked:
+            whole = files.whole(below + await thumbnails.name_of(name, width, webp=webp))
+            if whole is not None:
+                await send({"type": "http.response.start", "status": 200, "headers": _headers(whole[0])})
+                await send({"type": "http.response.body", "body": whole[1]})
+                return
+        thumbnail = await thumbnails.get(name, width, webp=webp)
+        body = await files.open(below + thumbnail.name)
+    except NotFoundError:
+        source = get_source_url(query.decode("latin-1"))
+        if source is None:
+            raise
+        await redirect(send, source)
+        return
+    body.facts = replace(body.facts, headers=_headers(body.facts))
+    try:
+        await send_file(body, asked, receive, send, head=method == "HEAD")
+    finally:
+        body.close()
 
 
 def wanted_width(query: bytes) -> int | None:
