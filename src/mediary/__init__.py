@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mediary.buckets.library import BucketLibrary
 from mediary.errors import MediaryError
 from mediary.formats import get_media_extension, is_accepted_format, is_allowed_extension
 from mediary.media.directories import ensure_media_dir, get_media_dir
@@ -16,10 +18,14 @@ from mediary.media.library import MediaLibrary
 from mediary.media.responses import AudioResponse, ImageResponse, MediaResponse, VideoResponse
 from mediary.names import get_filename, get_source_url, secure_filename
 
+if TYPE_CHECKING:
+    from mediary.services import Services
+
 __version__ = version("mediary")
 
 __all__ = [
     "AudioResponse",
+    "BucketLibrary",
     "Found",
     "ImageResponse",
     "ItemFilter",
@@ -39,6 +45,7 @@ __all__ = [
     "get_source_url",
     "is_accepted_format",
     "is_allowed_extension",
+    "open_buckets",
     "open_library",
     "save_response_media",
     "secure_filename",
@@ -62,12 +69,46 @@ async def open_library(data: str | Path | None = None, config: str | Path | None
         assert item in found.items
     ```
     """
-    # imported here: whoever wants a name of this module should not wait for the whole house
-    house = await asyncio.to_thread(import_module, "mediary.services")
-    from mediary.settings import load_settings
-
-    services = house.Services(load_settings(Path(config) if config else None, Path(data) if data else None))
+    services = await _services(data, config)
     try:
         yield services.library
     finally:
         await services.close()
+
+
+@asynccontextmanager
+async def open_buckets(
+    data: str | Path | None = None, config: str | Path | None = None
+) -> AsyncIterator[BucketLibrary]:
+    """The buckets of a data folder, by default the current one, as its `mediary.toml` or `config` says.
+
+    A server may run beside it. SettingsError if the settings or the folder cannot be used.
+
+    ```py
+    from pathlib import Path
+
+    from mediary import open_buckets
+
+    Path("lease.md").write_text("# Lease\\n\\nThe notice period is three months.")
+    async with open_buckets("data") as buckets:
+        await buckets.add("contracts", Path("lease.md"))
+        for passage in await buckets.ask("contracts", "How long is the notice period?"):
+            print(passage.document, passage.text)
+        async for text in buckets.read("contracts"):
+            print(text, end="")
+    ```
+    """
+    services = await _services(data, config)
+    try:
+        yield BucketLibrary(services.buckets)
+    finally:
+        await services.close()
+
+
+async def _services(data: str | Path | None, config: str | Path | None) -> "Services":
+    # imported here: whoever wants a name of this module should not wait for the whole house
+    house = await asyncio.to_thread(import_module, "mediary.services")
+    from mediary.settings import load_settings
+
+    services: Services = house.Services(load_settings(Path(config) if config else None, Path(data) if data else None))
+    return services

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers.mediary import clean_environment
@@ -29,12 +30,12 @@ def run(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProces
     )
 
 
-def on_a_terminal(folder: Path, *arguments: str, columns: int = 80) -> bytes:
+def on_a_terminal(folder: Path, *arguments: str, columns: int = 80, program: Sequence[str] = COMMAND) -> bytes:
     """What a terminal gets to show."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     env = clean_environment(MEDIARY_DISCOVER="false", TERM="xterm-256color")
-    command = [*COMMAND, *arguments]
+    command = [*program, *arguments]
     with subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         seen = b""

@@ -1,6 +1,11 @@
 """Words that cannot steer a terminal, and numbers as people read them."""
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
+from tests.cli.commands import on_a_terminal
 
 from mediary.cli.terminal import counted, duration_in_words, in_a_line, size_in_words
 
@@ -36,3 +41,19 @@ def test_counts():
 
 def test_a_line_is_one_and_harmless():
     assert in_a_line("a\r\n\tb \x1b[31mred\x9b0m \u202egnp.exe") == "a b [31mred0m gnp.exe"
+
+
+def test_what_is_noted_stands_above_the_bar(tmp_path: Path):
+    program = """
+import sys
+from mediary.cli import terminal
+terminal.VISIBLE_AFTER = 0
+with terminal.Bar("adding") as bar:
+    bar(1, 2)
+    print("a note", file=sys.stderr)
+    bar(2, 2)
+"""
+    shown = on_a_terminal(tmp_path, program=[sys.executable, "-c", program])
+
+    # The bar's line is erased before the note is written.
+    assert re.search(rb"\x1b\[2K(?:\x1b\[[0-9;]*m)*a note", shown), shown

@@ -35,7 +35,7 @@ def chat(
         )
         settings = load_settings(config, data)
         configure_logging(LogSettings(level="error"))
-        if not asyncio.run(_ask(settings, request)):
+        if not asyncio.run(take_turn(settings, request)):
             raise typer.Exit(1)
 
 
@@ -45,7 +45,7 @@ def _read_question() -> str:
     return sys.stdin.read()
 
 
-async def _ask(settings: Settings, request: ConversationRequest) -> bool:
+async def take_turn(settings: Settings, request: ConversationRequest) -> bool:
     """Take the turn; whether it ended well."""
     # imported here: `--help` should not wait for it
     from mediary.media.directories import get_media_dir

@@ -3,6 +3,7 @@
 import typer
 
 from mediary import __version__
+from mediary.cli.bucket.app import app as bucket
 from mediary.cli.chat import chat
 from mediary.cli.media.app import app as media
 from mediary.cli.serve import serve
@@ -16,6 +17,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(chat)
 app.add_typer(media, name="media")
+app.add_typer(bucket, name="bucket")
 
 
 def _version(wanted: bool) -> None:

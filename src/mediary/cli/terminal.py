@@ -141,7 +141,7 @@ class Bar:
             disable=not console.is_terminal,
             transient=True,
             redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stderr=True,  # so that what is noted stands above the bar
         )
         self._task = self._progress.add_task(self._what, total=None, of="")
         self._progress.start()

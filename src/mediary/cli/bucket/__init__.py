@@ -1,0 +1,1 @@
+"""`mediary bucket`: buckets from the command line, beside a running server or without one."""
