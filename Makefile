@@ -59,7 +59,7 @@ $(VENV)/.ready-to-run: pyproject.toml uv.lock | $(UV)
 
 $(VENV)/.ready-to-test: pyproject.toml uv.lock | $(UV)
 	@echo "Installing what Mediary and its tests need into $(VENV) …"
-	@$(SYNC)
+	@$(SYNC) --all-extras
 	@touch $@
 
 # Debian splits ensurepip off into python3-venv: without it, pip must come from outside the environment.

@@ -13,7 +13,12 @@ REGISTERED: dict[str, dict[str, str]] = {
 }
 
 # What stands beside the implementations of a kind: what one is, and what several of them share.
-SHARED = {"__init__", "base", "fetch", "files", "http", "overlay", "spool"}
+SHARED = {
+    *("__init__", "base"),
+    *("fetch", "files", "overlay", "spool"),  # stores
+    "http",  # providers
+    *("archive", "call", "charset", "markdown", "ocr", "recognition", "registry"),  # extractors
+}
 
 
 def implementations(kind: str) -> set[str]:

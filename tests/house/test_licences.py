@@ -22,6 +22,10 @@ WORDS = {
     "isc license": "isc",
     "isc license (iscl)": "isc",
     "mit license": "mit",
+    "mit-cmu": "mit",
+    "3-clause bsd license": "bsd-3-clause",
+    "psfl": "psf-2.0",
+    "the bsd 2-clause license": "bsd-2-clause",
     "python software foundation license": "psf-2.0",
 }
 
@@ -30,6 +34,9 @@ KNOWN = {
     "av": "BSD, but its wheel carries FFmpeg (LGPL 3) with x264 and x265 (GPL 2 or later) as shared libraries",
     "espeakng-loader": "no licence in its metadata (MIT in its source); its wheel carries espeak-ng (GPL 3)",
     "pyvips-binary": "LGPL 3: libvips and what it is made of, as a shared library that can be replaced",
+    "pypdfium2": "BSD or Apache 2.0; its wheel carries PDFium (BSD) and what that is made of, under terms like these",
+    "tld": "MPL 1.1, GPL 2 or LGPL 2.1, as one likes; a part of trafilatura, unchanged",
+    "tqdm": "MPL 2.0 and MIT; a part of spaCy (`mediary[refine]`)",
     "hypothesis": "MPL 2.0; for tests only",
     "pathspec": "MPL 2.0; for checks only",
     "certifi": "MPL 2.0; for tests only",
