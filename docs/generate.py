@@ -32,11 +32,17 @@ PUBLIC = (
     "media/export.py",
     "media/intake.py",
     "media/responses.py",
+    "buckets/library.py",
+    "buckets/document.py",
+    "buckets/summary.py",
+    "buckets/intake/taken.py",
+    "buckets/passages/passage.py",
     "names.py",
     "formats.py",
     "plugins.py",
     "providers/base.py",
     "storage/base.py",
+    "extractors/base.py",
     "errors.py",
 )
 
