@@ -219,11 +219,11 @@ def measure(work: Path, server: MediaryServer) -> Iterator[Row]:
     (media / "small.png").write_bytes(PNG + bytes(10 * KB - len(PNG)))
     time.sleep(SETTLED)
     with watched(server) as seen:
+        yield from text_in(server, text)  # first, while there are no children that could end meanwhile
+        yield text_out(server, text)
         with ProcessPoolExecutor(1, get_context("spawn"), load_markitdown) as pool:
             for name, paths in documents.items():
                 yield against_markitdown(server.url, name, paths, pool, LIMITS.get(name))
-        yield from text_in(server, text)
-        yield text_out(server, text)
         yield from beside_extraction(server, large, Figure("10 KB", (), "/media/small.png", 10 * KB, 0.5))
     most = max(seen) / MB
     yield Row("memory of server and children throughout", f"{most:,.0f} MB", "", most, 500, unit=" MB")
