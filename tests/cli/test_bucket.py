@@ -256,3 +256,18 @@ def test_pages_of_this_machine_are_not_fetched_without_leave(tmp_path: Path, sit
 def test_a_list_of_urls_must_be_one(first: Path):
     assert failed(first, "crawl", "contracts") == (1, "mediary: the bucket contracts has no list of URLs: name some\n")
     assert failed(first, "crawl", "contracts", "ftp://x/")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["crawl", "contracts", "--depth", "2"], "--depth"),
+        (["add", "contracts", "lease.md", "--name", "x"], "--name"),
+        (["add", "contracts", "-"], "--name"),
+        (["ask", "contracts", "How long?", "--provider", "Local", "--json"], "--json"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(first: Path, arguments: list[str], option: str):
+    done = run(first, "bucket", *arguments)
+    assert done.returncode == 2
+    assert option in done.stderr
