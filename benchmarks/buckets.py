@@ -6,6 +6,7 @@ rounds' ratios. The 100 MB of text are compared with a copy of the file that is 
 what the server gives for a kept file of that size. Exit code 1 if a limit does not hold.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -217,6 +218,7 @@ def measure(work: Path, server: MediaryServer) -> Iterator[Row]:
     media = server.data / "generated_media"
     (media / "100mb.png").write_bytes(PNG + bytes(100 * MB - len(PNG)))
     (media / "small.png").write_bytes(PNG + bytes(10 * KB - len(PNG)))
+    os.sync()  # what was just made is not to be written beside what is measured
     time.sleep(SETTLED)
     with watched(server) as seen:
         yield from text_in(server, text)  # first, while there are no children that could end meanwhile
