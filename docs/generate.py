@@ -48,7 +48,7 @@ PUBLIC = (
 
 
 def settings_page() -> str:
-    """Every setting, from the models of `settings.py`."""
+    """Every setting, from the models of `settings`."""
     return "# Settings\n\n" + NOTE + SETTINGS_INTRODUCTION + "".join(_tables(Settings, ""))
 
 

@@ -85,5 +85,5 @@ def test_only_settings_reads_the_environment():
         for node in ast.walk(source.tree(path))
         if isinstance(node, ast.Attribute | ast.Name)
         and ast.unparse(node) in ("os.environ", "os.getenv", "environ", "getenv")
-        and source.name(path) != "mediary.settings"
+        and not source.name(path).startswith("mediary.settings.")
     }
