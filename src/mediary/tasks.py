@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -34,3 +36,21 @@ async def to_the_end(future: "asyncio.Future[T]", give_up: Callable[[], object] 
             future.exception()  # looked at, so that the loop does not complain of it
         raise cancelled
     return future.result()
+
+
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Do it to its end also when cancelled; only then that is raised."""
+    return await to_the_end(asyncio.ensure_future(work))
+
+
+def uninterrupted(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """A function that does its work to the end also when its caller is cancelled; only then that is raised.
+
+    For what writes to the database: a transaction that is cancelled within a statement can leave SQLite locked.
+    """
+
+    @wraps(work)
+    async def whole(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await unbroken(work(*args, **kwargs))
+
+    return whole

@@ -87,3 +87,19 @@ def test_only_settings_reads_the_environment():
         and ast.unparse(node) in ("os.environ", "os.getenv", "environ", "getenv")
         and not source.name(path).startswith("mediary.settings.")
     }
+
+
+def test_what_writes_to_the_database_is_done_to_its_end():
+    """A transaction that is cancelled within a statement can leave SQLite locked."""
+    assert not {
+        source.name(path): function.name
+        for path in source.modules()
+        if source.name(path) != "mediary.database.engine"
+        for function in ast.walk(source.tree(path))
+        if isinstance(function, ast.AsyncFunctionDef)
+        and any(
+            isinstance(node, ast.AsyncWith) and ast.unparse(node.items[0].context_expr).endswith("_database.begin()")
+            for node in ast.walk(function)
+        )
+        and "uninterrupted" not in map(ast.unparse, function.decorator_list)
+    }

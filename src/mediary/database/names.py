@@ -25,6 +25,7 @@ from mediary.database.engine import Database
 from mediary.database.metadata import metadata
 from mediary.errors import NotFoundError, StoreError
 from mediary.names import numbered
+from mediary.tasks import uninterrupted
 
 # In byte order on both databases, so that the primary key serves the listing.
 _Name = Text().with_variant(Text(collation="C"), "postgresql")
@@ -74,6 +75,7 @@ class StoredNames:
         async with self._database.connect() as connection:
             return await _find(connection, self.space, name)
 
+    @uninterrupted
     async def claim(
         self, name: str, key: str, sha256: str, size: int, taken: Callable[[str], bool] = lambda _: False
     ) -> StoredName:
@@ -84,6 +86,7 @@ class StoredNames:
             key = await connection.scalar(known) or key
             return await self._insert(connection, StoredName(name, key, sha256, size, time.time()), taken)
 
+    @uninterrupted
     async def adopt(
         self, other: object, name: str, new: str, taken: Callable[[str], bool] = lambda _: False
     ) -> StoredName:
@@ -94,6 +97,7 @@ class StoredNames:
             entry = await self._locked(connection, other.space, name)
             return await self._insert(connection, replace(entry, name=new), taken)
 
+    @uninterrupted
     async def release(self, name: str) -> str | None:
         """Remove a name; the key if that was the last name it bore. NotFoundError if there is no such name."""
         async with self._database.begin() as connection:

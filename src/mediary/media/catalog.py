@@ -16,6 +16,7 @@ from mediary.media import listing, search
 from mediary.media.item import Changes, Found, ItemFilter, ItemPage, MediaItem, Order, SearchQuery, item_id
 from mediary.media.tables import COLUMNS, library_state, live, media_items, to_item, to_row
 from mediary.names import words_in
+from mediary.tasks import uninterrupted
 
 T = TypeVar("T")
 # Within the class `list` is its own method.
@@ -43,6 +44,7 @@ class Catalog:
         """Write the row of a file; a row of the same name is of a file that is gone, and is replaced."""
         await self.add_many((item,))
 
+    @uninterrupted
     async def add_many(self, items: Iterable[MediaItem]) -> None:
         """Write the rows of many files, as `add` does."""
         for chunk in _chunks(items, CHUNK):
@@ -53,6 +55,7 @@ class Catalog:
                 await _delete_named(connection, named)
                 await self._insert(connection, named.values())
 
+    @uninterrupted
     async def add_missing(self, items: Iterable[MediaItem]) -> None:
         """Write the rows of files that have none: who wrote one that is there knew more than a look at the file."""
         for chunk in _chunks(items, CHUNK):
@@ -85,11 +88,13 @@ class Catalog:
         """Whether an item with these bytes is known."""
         return await self.twin(sha256) is not None
 
+    @uninterrupted
     async def update(self, name: str, changes: Changes) -> MediaItem:
         """Change fields of an item; NotFoundError if there is none of that name."""
         async with self._database.begin() as connection:
             return _known(name, next(iter(await self._change(connection, {name: changes})), None))
 
+    @uninterrupted
     async def update_many(self, changes: Mapping[str, Changes]) -> None:
         """Change fields of many items, by their names; a name that is gone is passed over."""
         for chunk in _chunks(changes.items(), CHUNK):
@@ -97,6 +102,7 @@ class Catalog:
                 await self._lock(connection)
                 await self._change(connection, dict(chunk))
 
+    @uninterrupted
     async def rename_many(self, names: Mapping[str, str]) -> None:
         """Give items, by their names, other ones, and the words of these where theirs were the words of the old ones.
 
@@ -114,12 +120,14 @@ class Catalog:
                         changes[old] = {"name": new, "alt": words_in(new)}
                 await self._change(connection, changes)
 
+    @uninterrupted
     async def remove(self, name: str) -> None:
         """Forget the file of that name; NotFoundError if nothing is known of it."""
         async with self._database.begin() as connection:
             if not await _delete_named(connection, (name,)):
                 _known(name, None)
 
+    @uninterrupted
     async def remove_many(self, names: Iterable[str]) -> None:
         """Forget files by their names; one of which nothing is known is passed over."""
         for chunk in _chunks(names, CHUNK):
@@ -127,6 +135,7 @@ class Catalog:
                 await self._lock(connection)
                 await _delete_named(connection, chunk)
 
+    @uninterrupted
     async def trash(self, name: str) -> MediaItem:
         """Put an item into the trash; NotFoundError if there is none of that name."""
         moved = update(media_items).where(live, _columns.name == name).values(trashed=time.time())
@@ -140,6 +149,7 @@ class Catalog:
         found = select(*COLUMNS).where(trashed.is_not(None), _columns.name == name)
         return await self._first(found.order_by(trashed.desc(), _columns.id.desc()).limit(1))
 
+    @uninterrupted
     async def restore(self, item: MediaItem, name: str) -> MediaItem:
         """Take an item out of the trash under a name, whose row, if there is one, gives way; NotFoundError if gone."""
         async with self._database.begin() as connection:
@@ -155,6 +165,7 @@ class Catalog:
         """What came into the trash before that time, in Unix seconds."""
         return await self._all(select(*COLUMNS).where(_columns.trashed < before).order_by(_columns.trashed))
 
+    @uninterrupted
     async def forget(self, item: MediaItem) -> None:
         """Remove an item of the trash for good."""
         async with self._database.begin() as connection:
@@ -190,6 +201,7 @@ class Catalog:
             found: str | None = await connection.scalar(select(library_state.c.value).where(library_state.c.key == key))
         return found
 
+    @uninterrupted
     async def set_state(self, key: str, value: str | None) -> None:
         """Note something of the library as a whole; None forgets it."""
         async with self._database.begin() as connection:

@@ -10,6 +10,7 @@ from sqlalchemy import CheckConstraint, Column, Double, Table, insert, select
 
 from mediary.database.engine import Database
 from mediary.database.metadata import MAX_COUNT, CleanJSON, CleanText, Count, Id, metadata
+from mediary.tasks import uninterrupted
 
 DAY = 86_400
 
@@ -84,6 +85,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @uninterrupted
     async def record(self, *records: UsageRecord) -> None:
         """Write what turns used, all of them or none."""
         async with self._database.begin() as connection:
