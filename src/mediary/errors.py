@@ -202,6 +202,38 @@ class MissingAuthError(ProviderError):
     status = 401
 
 
+class UploadRefusedError(ProviderError):
+    """The storage behind an upload does not take the bytes; `answered` is its HTTP status."""
+
+    code = "upload_refused"
+
+    def __init__(self, message: str, answered: int) -> None:
+        super().__init__(message)
+        self.answered = answered
+
+
+class UploadBrokenOffError(ProviderUnavailableError):
+    """The connection broke while bytes were sent; `whole` tells whether all had gone out and only the answer lacks."""
+
+    code = "upload_broken_off"
+
+    def __init__(self, message: str, *, whole: bool) -> None:
+        super().__init__(message)
+        self.whole = whole
+
+
+class UploadDamagedError(ProviderError):
+    """The storage says that it holds other bytes than those that were sent; a second upload may do better."""
+
+    code = "upload_damaged"
+
+
+class ChallengeError(ProviderError):
+    """A service wants proof that a person sits before a browser; Mediary does not give such proof."""
+
+    code = "challenge"
+
+
 class RateLimitError(ProviderError):
     """A provider asks to slow down; `retry_after` is in seconds where it says."""
 
@@ -243,6 +275,13 @@ class DatabaseFullError(DatabaseError):
 
     code = "no_space"
     status = 507
+
+
+class SealError(MediaryError):
+    """Something was encrypted with another key than the one there is."""
+
+    code = "sealed"
+    status = 409
 
 
 class SandboxError(MediaryError):

@@ -17,6 +17,8 @@ SHARED = {
     *("__init__", "base"),
     *("fetch", "files", "overlay", "spool"),  # stores
     "http",  # providers
+    *("contents", "delivery", "expiry", "files", "flow"),  # uploads
+    *("react_flight", "records", "room", "senders", "transport"),
     *("archive", "call", "charset", "markdown", "ocr", "recognition", "registry"),  # extractors
 }
 

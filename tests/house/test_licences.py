@@ -41,6 +41,8 @@ KNOWN = {
     "pathspec": "MPL 2.0; for checks only",
     "certifi": "MPL 2.0; for tests only",
     "python-dateutil": "BSD or Apache 2.0, as one likes, in words of its own; for tests only",
+    "mistralai": "Apache 2.0 by its licence file, nothing in its metadata; for tests only",
+    "tiktoken": "MIT, whole instead of by name; a part of dashscope, for tests only",
     "regex": "Apache 2.0 and CNRI's Python licence; for tests only",
 }
 

@@ -13,9 +13,11 @@ from mediary.settings.sections import (
     Section,
     ServerSettings,
     Settings,
+    UploadPolicy,
+    UploadSettings,
     exposed_without_key,
 )
-from mediary.settings.values import Secret, plain_store
+from mediary.settings.values import Secret, Url, plain_store
 
 __all__ = [
     "KNOWN_SERVICES",
@@ -32,6 +34,9 @@ __all__ = [
     "Section",
     "ServerSettings",
     "Settings",
+    "UploadPolicy",
+    "UploadSettings",
+    "Url",
     "exposed_without_key",
     "load_settings",
     "plain_store",

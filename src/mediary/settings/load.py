@@ -5,14 +5,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from mediary.errors import SettingsError
-from mediary.settings.sections import PREFIX, ProviderSettings, Section, Settings
+from mediary.settings.sections import PREFIX, ProviderSettings, Section, Settings, UploadPolicy
 
 
 class KnownService(BaseModel):
@@ -22,6 +22,8 @@ class KnownService(BaseModel):
     variable: str
     base_url: str
     default_model: str
+    wire: str = "openai"
+    uploads: str | None = None
 
 
 KNOWN_SERVICES = (
@@ -30,6 +32,21 @@ KNOWN_SERVICES = (
         variable="OPENAI_API_KEY",
         base_url="https://api.openai.com/v1",
         default_model="gpt-4o-mini",
+        uploads="openai_files",
+    ),
+    KnownService(
+        name="Anthropic",
+        variable="ANTHROPIC_API_KEY",
+        base_url="https://api.anthropic.com/v1",
+        default_model="claude-sonnet-5-5",
+        wire="anthropic",
+    ),
+    KnownService(
+        name="Gemini",
+        variable="GEMINI_API_KEY",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        default_model="gemini-3.8-flash",
+        wire="gemini",
     ),
     KnownService(
         name="OpenRouter",
@@ -48,6 +65,7 @@ KNOWN_SERVICES = (
         variable="MISTRAL_API_KEY",
         base_url="https://api.mistral.ai/v1",
         default_model="mistral-small-latest",
+        uploads="mistral_files",
     ),
     KnownService(
         name="DeepSeek",
@@ -99,12 +117,19 @@ def load_settings(config: Path | None = None, data: Path | None = None, **overri
 
 
 def setting_names(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
-    """Every setting by its dotted name; `NAME` stands for a provider's."""
+    """Every setting by its dotted name; `NAME` stands for one that the operator chose."""
     for name, field in section.model_fields.items():
         if table := _table(field.annotation):
-            yield from setting_names(table, f"{prefix}{name}.NAME." if name == "providers" else f"{prefix}{name}.")
+            yield from setting_names(
+                table, f"{prefix}{name}.NAME." if _is_named(field.annotation) else f"{prefix}{name}."
+            )
         else:
             yield prefix + name
+
+
+def _is_named(annotation: Any) -> bool:
+    """Whether a field holds tables by name."""
+    return get_origin(annotation) is dict
 
 
 def _table(annotation: Any) -> type[Section] | None:
@@ -116,7 +141,11 @@ def _table(annotation: Any) -> type[Section] | None:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {name.upper().replace(".", "_") for name in setting_names() if "NAME" not in name} | {"PROVIDERS", "CONFIG"}
+    known = {name.upper().replace(".", "_") for name in setting_names() if "NAME" not in name} | {
+        "PROVIDERS",
+        "UPLOADS",
+        "CONFIG",
+    }
     for variable in environment:
         if variable.startswith(PREFIX) and (name := variable.removeprefix(PREFIX)) not in known:
             raise SettingsError(f"unknown variable {variable}{_nearest(name, known, PREFIX)}")
@@ -147,10 +176,11 @@ def _from_environment(tables: Mapping[str, ProviderSettings]) -> dict[str, Provi
     taken = {name.casefold() for name in tables}
     found = {
         service.name: ProviderSettings(
-            wire="openai",
+            wire=service.wire,
             base_url=service.base_url,
             api_key=SecretStr(key),
             default_model=service.default_model,
+            uploads=UploadPolicy(flow=service.uploads) if service.uploads else None,
         )
         for service in KNOWN_SERVICES
         if service.name.casefold() not in taken and (key := os.environ.get(service.variable, "").strip())

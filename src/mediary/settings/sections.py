@@ -2,9 +2,9 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mediary.settings.values import Secret, Url, check_name, plain_store
@@ -27,6 +27,11 @@ class ServerSettings(Section):
     workers: int = Field(1, ge=1, le=64, description="Server processes.")
     key: Secret | None = Field(
         None, description="The key a client shows, as `Authorization: Bearer …` or as the password of Basic."
+    )
+    seal_key: Secret | None = Field(
+        None,
+        description="What cookies and unfinished uploads are encrypted with in the database: the same for all "
+        "nodes that share one. Default: `seal.key` in the data folder, made at first use.",
     )
     grace_seconds: float = Field(10.0, ge=0, description="How long running streams may go on after SIGTERM.")
     max_request_bytes: int = Field(256 * 1024**2, ge=1024, description="Largest request body, in bytes.")
@@ -122,14 +127,63 @@ class ConversationSettings(Section):
     max_attachment_bytes: int = Field(
         128 * 1024**2,
         ge=1,
-        description="What the pictures, sounds and texts of a question may have together, in bytes.",
+        description="What the pictures, sounds and texts that are sent within a question may have together, in bytes.",
     )
+    max_upload_bytes: int = Field(
+        4 * GIB,
+        ge=1024,
+        description="What the files of a question, or of a request to upload some, may have together, in bytes.",
+    )
+    inline_bytes: int = Field(
+        1024**2,
+        ge=0,
+        description="Files up to this size are sent within the question the first time, though the provider takes "
+        "uploads; larger ones, and those that come again, are uploaded once.",
+    )
+
+
+class UploadPolicy(Section):
+    """How files are uploaded: the flow, what it remembers, and the flow's own keys, which it checks itself."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    flow: str = Field(description="The upload protocol, such as `openai_files`; its own keys stand beside it.")
+    image_cache: bool = Field(True, description="Whether a file that was uploaded once is used again.")
+    cache_entries: int | None = Field(
+        None, ge=1, description="Files that are remembered; default: as the flow has it, mostly all."
+    )
+    cache_keep: int | None = Field(
+        None, ge=0, description="How many of them are left when there would be more; default: nine of ten."
+    )
+    cache_seconds: float | None = Field(
+        None, gt=0, description="How long one is used again; default: as long as the provider keeps it."
+    )
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The flow's own keys."""
+        return dict(self.model_extra or {})
+
+
+class UploadSettings(UploadPolicy):
+    """A place to upload to that is no provider of conversations: `[uploads.NAME]`."""
+
+    label: str | None = Field(None, description="The name people see.")
+    base_url: Url = Field(description="Where the service is, such as `https://chat.example.com`.")
+    api_key: Secret | None = Field(None, description="The token, where the flow takes one: `env:NAME`, `file:PATH`.")
+    cookies: dict[str, Secret] = Field({}, description="Cookies by name; those of `upload_cookies` are used as well.")
+    headers: dict[str, Secret] = Field({}, description="Further headers for the service itself.")
+
+
+def _spelled_out(uploads: Any) -> Any:
+    """`uploads = "openai_files"` is short for a table with that flow."""
+    return {"flow": uploads} if isinstance(uploads, str) else uploads
 
 
 class ProviderSettings(Section):
     """A provider: `[providers.NAME]`."""
 
-    wire: str = Field(description="The protocol it speaks: `openai`, `local`.")
+    wire: str = Field(description="The protocol it speaks: `openai`, `anthropic`, `gemini`, `local`.")
     label: str | None = Field(None, description="The name people see.")
     base_url: Url | None = Field(None, description="Where its API begins, such as `https://api.openai.com/v1`.")
     api_key: Secret | None = Field(None, description="`env:NAME`, `file:PATH` or the key itself.")
@@ -142,6 +196,17 @@ class ProviderSettings(Section):
         None, ge=256, description="Tokens that its models take, where the service does not tell."
     )
     voice: str | None = Field(None, description="The voice for speech.")
+    uploads: Annotated[UploadPolicy | None, BeforeValidator(_spelled_out)] = Field(
+        None,
+        description="How it takes files: a flow such as `openai_files`, or a table with `flow` and its keys; `inline` "
+        "for none. Default: what its wire implies.",
+    )
+    takes: tuple[str, ...] = Field(
+        (), description="Media types that it takes within a question, such as `video/*`, where its wire does not tell."
+    )
+    inline_bytes: int | None = Field(
+        None, ge=0, description="Largest file that is sent within a question; default: what its wire takes."
+    )
     headers: dict[str, Secret] = Field({}, description="Further headers to send; values may be `env:` or `file:`.")
 
 
@@ -167,6 +232,9 @@ class Settings(BaseSettings):
     conversation: ConversationSettings = ConversationSettings()
     providers: dict[Annotated[str, AfterValidator(check_name)], ProviderSettings] = Field(
         {}, description="Providers by name, in the order of preference."
+    )
+    uploads: dict[Annotated[str, AfterValidator(check_name)], UploadSettings] = Field(
+        {}, description="Further places to upload to, by name."
     )
 
     @property
