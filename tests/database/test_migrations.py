@@ -12,8 +12,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from tests.servers.postgres import execute, new_database
 
+import mediary.cookies.jar
 import mediary.database.names
 import mediary.media.catalog
+import mediary.uploads.records.tables
 import mediary.usage.ledger  # noqa: F401 - they declare their tables
 from mediary.database.engine import Database, _parse
 from mediary.database.metadata import HEAD, metadata

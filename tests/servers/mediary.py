@@ -170,10 +170,13 @@ class MediaryServer:
 
     def open(
         self, path: str, body: Any = None, *, method: str | None = None, headers: Mapping[str, str] | None = None,
-        timeout: float = 30,
+        raw: bytes | None = None, timeout: float = 30,
     ) -> HTTPResponse:  # fmt: skip
-        """Ask; `body` is sent as JSON. An error status is an answer like any other. The caller closes it."""
-        data = None if body is None else json.dumps(body).encode()
+        """Ask; `body` is sent as JSON, `raw` as it is. An error status is an answer like any other.
+
+        The caller closes it.
+        """
+        data = raw if body is None else json.dumps(body).encode()
         sent = {"content-type": "application/json"} | dict(headers or {}) if body is not None else dict(headers or {})
         request = Request(self.url + path, data, sent, method=method)
         return cast("HTTPResponse", build_opener(ProxyHandler({}), _AsItCame).open(request, timeout=timeout))

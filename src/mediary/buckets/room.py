@@ -47,7 +47,8 @@ class BucketRoom:
         self._transcribe = transcribe
 
     @cached_property
-    def _extractors(self) -> "Extracts":
+    def extractors(self) -> "Extracts":
+        """Tells documents by their bytes, and reads them."""
         from mediary.extractors.registry import Extractors
 
         return Extractors(self.sandbox, ocr=self.settings.ocr)
@@ -57,7 +58,7 @@ class BucketRoom:
         """Makes the texts of documents."""
         from mediary.buckets.reading.text import Texts
 
-        return Texts(self._extractors, self.settings)
+        return Texts(self.extractors, self.settings)
 
     @cached_property
     def passages(self) -> "Passages":
@@ -73,7 +74,7 @@ class BucketRoom:
         from mediary.buckets.intake.upload import Intake
 
         unpacker = Unpacker(self.sandbox, self.settings)
-        return Intake(self.buckets, self._extractors, unpacker, self._media, self.settings, self._transcribe)
+        return Intake(self.buckets, self.extractors, unpacker, self._media, self.settings, self._transcribe)
 
     @cached_property
     def crawler(self) -> "Crawler":

@@ -1,10 +1,12 @@
 """What a provider is: the messages it gets, the models it lists, the events it yields."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from mediary.errors import TooLargeError, UnsupportedTypeError
 from mediary.events import Event, Media
 
 Kind = Literal["chat", "image", "speech"]
@@ -38,7 +40,35 @@ class Audio:
     kept: bool = False
 
 
-Part = Text | Image | Audio
+@dataclass(slots=True, frozen=True)
+class Video:
+    """A video: its bytes with their type; `kept` says that it is in the library already."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    name: str | None = None
+    kept: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Document:
+    """A document: its bytes with their type."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    name: str
+
+
+@dataclass(slots=True, frozen=True)
+class Remote:
+    """A file that lies with the service already: `part` is what points to it, in the words of the wire."""
+
+    media_type: str
+    part: dict[str, Any]
+    name: str
+
+
+Part = Text | Image | Audio | Video | Document | Remote
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,7 +90,8 @@ class TurnRequest:
     """One question to a provider, with everything resolved: no URL in it needs this server.
 
     `options` are the request's own (`temperature`, `max_tokens`, `seed`, `width`, `n` …), in its words, nulls left out.
-    `timeout` is for the whole turn, `stream_timeout` between two pieces of it, both in seconds.
+    `headers` are what the files need that lie with the service. `timeout` is for the whole turn, `stream_timeout`
+    between two pieces of it, both in seconds.
     """
 
     model: str
@@ -69,6 +100,7 @@ class TurnRequest:
     conversation: Any = None
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 600.0
     stream_timeout: float = 120.0
 
@@ -94,6 +126,36 @@ class Model:
     count: int = 1
     tags: tuple[str, ...] = ()
     context_tokens: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Takes:
+    """What is taken: media types as patterns such as `image/*`, and the bytes of the largest file.
+
+    `less` are patterns of types of which smaller files alone are taken, and their bytes; `together` is what all files
+    of a question may have, None where nobody told.
+    """
+
+    types: tuple[str, ...] = ("*",)
+    max_bytes: int | None = None
+    less: tuple[tuple[str, int], ...] = ()
+    together: int | None = None
+
+    def has(self, media_type: str) -> bool:
+        """Whether files of that type are taken."""
+        return any(fnmatchcase(media_type, pattern) for pattern in self.types)
+
+    def limit(self, media_type: str) -> int | None:
+        """The bytes of the largest file of that type."""
+        return next((size for pattern, size in self.less if fnmatchcase(media_type, pattern)), self.max_bytes)
+
+    def check(self, who: str, name: str, media_type: str, size: int) -> None:
+        """UnsupportedTypeError or TooLargeError for a file that is not taken, naming what is."""
+        if not self.has(media_type):
+            raise UnsupportedTypeError(f"{who} does not take {name} ({media_type}); it takes {', '.join(self.types)}")
+        limit = self.limit(media_type)
+        if limit is not None and size > limit:
+            raise TooLargeError(f"{who} takes {limit} bytes at most, and {name} has {size}")
 
 
 class Provider(Protocol):
@@ -127,6 +189,22 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+@runtime_checkable
+class TakesFiles(Protocol):
+    """A provider that says which files it takes within a question; of others, pictures and sounds are sent."""
+
+    def takes(self, model: str) -> Takes:
+        """What can stand in a question itself; the size is that of one file, before it is encoded."""
+        ...
+
+
+@runtime_checkable
+class HasFlow(Protocol):
+    """A provider whose wire implies how it takes uploads: `flow` is the name of an upload flow."""
+
+    flow: str
 
 
 @runtime_checkable

@@ -1,7 +1,8 @@
 """What the headers of media files tell: type, size, duration, and how they were made. For child processes."""
 
+import os
 import re
-from typing import Any
+from typing import Any, BinaryIO
 
 from mediary.errors import UnreadableError
 from mediary.formats import JPEG, M4A, MP4, SNIFF_BYTES, Format, detect
@@ -27,6 +28,14 @@ _MADE_BY_A_MODEL = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicM
 def read_facts(paths: list[str], max_pixels: int) -> list[Facts]:
     """What each file's headers tell, in order; of one that cannot be read, why, as its `problem`."""
     return [_facts(path, max_pixels) for path in paths]
+
+
+def read_shape(source: BinaryIO, max_pixels: int) -> Facts:
+    """How large a picture is to see, whose file is open; UnreadableError if that cannot be told."""
+    file = Bytes(source.fileno(), os.fstat(source.fileno()).st_size)
+    facts: Facts = {}
+    _read_picture(file, _format(file), max_pixels, facts)
+    return {"width": facts["width"], "height": facts["height"]}
 
 
 def _facts(path: str, max_pixels: int) -> Facts:

@@ -1,0 +1,1 @@
+"""Senders: the ways in which bytes are put where a ticket says. Flows share them."""
