@@ -73,12 +73,16 @@ class ToolCallFunction(Struct, kw_only=True):
 
 
 class ToolCall(Struct, kw_only=True):
-    """One tool call, or the next piece of it; `index` says which."""
+    """One tool call, or the next piece of it; `index` says which.
+
+    `extra_content` is the provider's own, and has to come back with the call, as Google's thought signatures have to.
+    """
 
     index: int
     id: str | None = None
     type: str = "function"
     function: ToolCallFunction
+    extra_content: dict[str, Any] | UnsetType = UNSET
 
 
 class ToolCalls(Event, tag="tool_calls"):

@@ -1,15 +1,20 @@
 """What the tests of providers share: one HTTP client, a real aimock, a service that says what a test writes out."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from tests.clock import jump
 from tests.servers.aimock import Aimock, running_aimock
+from tests.servers.anthropic import KEY as ANTHROPIC_KEY
+from tests.servers.anthropic import Small, small_anthropic
 from tests.servers.scripted import Scripted, scripted
 
 from mediary.net.client import HttpClient
+from mediary.providers.anthropic.provider import Anthropic
+from mediary.providers.gemini.provider import Gemini
 from mediary.providers.openai.provider import OpenAI
 from mediary.settings import NetSettings, ProviderSettings
 
@@ -40,11 +45,44 @@ async def service() -> AsyncIterator[Scripted]:
 @pytest.fixture(scope="session")
 def make(http: HttpClient) -> Make:
     """Makes a provider: `make(base_url, api_key=…, headers={…}, …)`."""
+    return partial(_made, http, OpenAI, "openai")
 
-    def provider(base_url: str | None, *, name: str = "Test", api_key: str | None = None, **fields: Any) -> OpenAI:
-        headers = {header: SecretStr(value) for header, value in fields.pop("headers", {}).items()}
-        key = SecretStr(api_key) if api_key else None
-        settings = ProviderSettings(wire="openai", base_url=base_url, api_key=key, headers=headers, **fields)
-        return OpenAI(name, settings, http)
 
-    return provider
+@pytest.fixture(scope="session")
+def make_anthropic(http: HttpClient) -> Callable[..., Anthropic]:
+    """The same for the Messages wire."""
+    return partial(_made, http, Anthropic, "anthropic")
+
+
+@pytest.fixture(scope="session")
+def make_gemini(http: HttpClient) -> Callable[..., Gemini]:
+    """The same for the generateContent wire."""
+    return partial(_made, http, Gemini, "gemini")
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[Small]:
+    async with small_anthropic() as anthropic:
+        yield anthropic
+
+
+@pytest.fixture
+def claude(make_anthropic: Callable[..., Anthropic], small: Small) -> Anthropic:
+    """A provider at the small Anthropic."""
+    return make_anthropic(small.base_url, api_key=ANTHROPIC_KEY)
+
+
+def _made(
+    http: HttpClient,
+    kind: Callable[[str, ProviderSettings, HttpClient], Any],
+    wire: str,
+    base_url: str | None,
+    *,
+    name: str = "Test",
+    api_key: str | None = None,
+    **fields: Any,
+) -> Any:
+    headers = {header: SecretStr(value) for header, value in fields.pop("headers", {}).items()}
+    key = SecretStr(api_key) if api_key else None
+    settings = ProviderSettings(wire=wire, base_url=base_url, api_key=key, headers=headers, **fields)
+    return kind(name, settings, http)

@@ -4,10 +4,18 @@ Written by hand in the forms that the services document or are known for, with t
 The bodies are in `forms/`.
 """
 
+import itertools
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from tests.providers.turns import Turn
+
+from mediary.errors import MediaryError
+from mediary.providers.http.answering import AnswerReader, read_answer
+from mediary.providers.http.service import Answer
 
 FOLDER = Path(__file__).parent / "forms"
 
@@ -26,6 +34,38 @@ class Form:
     @cached_property
     def body(self) -> str:
         return (FOLDER / self.name).read_text(encoding="utf-8")
+
+
+def check(turn: Turn, form: Form) -> None:
+    assert turn.error is None
+    assert turn.text == form.text
+    assert turn.reasoning == form.reasoning
+    assert tuple(turn.calls) == form.calls
+    assert turn.reason == form.reason
+    assert (form.usage or {}).items() <= (turn.usage or {}).items()
+    assert (turn.usage is None) == (form.usage is None)
+
+
+def cut(body: bytes, places: list[int]) -> list[bytes]:
+    """A body in pieces."""
+    marks = sorted({0, *(place % len(body) for place in places), len(body)})
+    return [body[start:end] for start, end in itertools.pairwise(marks)]
+
+
+async def read_pieces(pieces: list[bytes], reader: AnswerReader[Any]) -> Turn:
+    """What is read of an answer that comes in these pieces."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    turn = Turn()
+    try:
+        async for event in read_answer(Answer("", pieces[0], chunks()), reader):
+            turn.events.append(event)
+    except MediaryError as error:
+        turn.error = error
+    return turn
 
 
 FORMS = (

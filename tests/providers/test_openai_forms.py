@@ -1,58 +1,23 @@
 """Every service's own form of an answer, cut into pieces anywhere, with any line ends, and broken off anywhere."""
 
-import itertools
-from collections.abc import AsyncIterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.conftest import Make
-from tests.providers.forms import FORMS, Form
+from tests.providers.forms import FORMS, Form, check, cut, read_pieces
 from tests.providers.turns import Turn, ask, hold
 from tests.servers.scripted import Scripted, streamed, whole
 
-from mediary.errors import MediaryError, StreamInterruptedError
+from mediary.errors import StreamInterruptedError
 from mediary.events import Media
-from mediary.providers.http.service import Answer
-from mediary.providers.openai.chat import ChatReader, read_answer
+from mediary.providers.openai.chat import ChatReader
 
 forms = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 STREAMED = [form for form in FORMS if form.name.endswith(".sse")]
 
 
-def check(turn: Turn, form: Form) -> None:
-    assert turn.error is None
-    assert turn.text == form.text
-    assert turn.reasoning == form.reasoning
-    assert tuple(turn.calls) == form.calls
-    assert turn.reason == form.reason
-    if form.usage is None:
-        assert turn.usage is None
-    else:
-        assert turn.usage is not None
-        assert form.usage.items() <= turn.usage.items()
-
-
 async def read(pieces: list[bytes]) -> Turn:
-    """What is read of an answer that comes in these pieces."""
-
-    async def chunks() -> AsyncIterator[bytes]:
-        for piece in pieces:
-            yield piece
-
-    turn = Turn()
-    reader = ChatReader("Test", "m", lambda url: Media(kind="image", url=url))
-    try:
-        async for event in read_answer(Answer("", pieces[0], chunks()), reader):
-            turn.events.append(event)
-    except MediaryError as error:
-        turn.error = error
-    return turn
-
-
-def cut(body: bytes, places: list[int]) -> list[bytes]:
-    marks = sorted({0, *(place % len(body) for place in places), len(body)})
-    return [body[start:end] for start, end in itertools.pairwise(marks)]
+    return await read_pieces(pieces, ChatReader("Test", "m", lambda url: Media(kind="image", url=url)))
 
 
 @forms

@@ -163,7 +163,7 @@ async def test_pictures_to_edit_go_as_a_form(make: Make, service: Scripted):
     assert fields == [("model", "gpt-image-1"), ("prompt", "Größer, please"), ("n", "1"), ("size", "1536x1024")]
     files = [part for part in form(service.asked[0]) if part[1] is not None]
     assert files == [
-        ("image[]", "a _quoted___name.png", "image/png", PNG),
+        ("image[]", "a %22quoted%22%0D%0Aname.png", "image/png", PNG),
         ("image[]", "image-2.jpeg", "image/jpeg", b"jpeg"),
     ]
 

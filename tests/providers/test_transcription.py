@@ -57,7 +57,7 @@ async def test_what_is_sent(make: Make, service: Scripted, song: Path):
     [asked] = service.asked
     assert (asked.method, asked.path) == ("POST", "/v1/audio/transcriptions")
     form = form_of(asked)
-    assert form["file"] == ("a _quiet_ song.mp3", "audio/mpeg", song.read_bytes())
+    assert form["file"] == ("a %22quiet%22 song.mp3", "audio/mpeg", song.read_bytes())
     sent = {name: value for name, (_, _, value) in form.items() if name != "file"}
     assert sent == {"model": b"whisper-2", "response_format": b"json", "language": b"de"}
 

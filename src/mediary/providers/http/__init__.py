@@ -1,1 +1,4 @@
-"""What wires over HTTP share: `service` sends requests and reads answers, `refusals` turns refusals into errors."""
+"""What wires over HTTP share.
+
+`provider` is what each of them is, `service` sends requests, `answering` reads answers, `refusals` makes errors.
+"""

@@ -3,7 +3,7 @@
 import html
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -29,8 +29,11 @@ _DEEPEST = 8
 
 # What stands for a status where an error comes without one, in the middle of a stream.
 _STATUS_OF = {
+    "api_error": 500,
     "authentication_error": 401,
     "invalid_api_key": 401,
+    "api_key_invalid": 401,
+    "permission_denied": 403,
     "permission_error": 403,
     "model_not_found": 404,
     "not_found_error": 404,
@@ -38,13 +41,17 @@ _STATUS_OF = {
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
     "rate_limited": 429,
+    "resource_exhausted": 429,
     "requests": 429,
     "tokens": 429,
     "internal_server_error": 500,
     "overloaded_error": 503,
     "server_error": 503,
     "service_unavailable": 503,
+    "unauthenticated": 401,
+    "unavailable": 503,
     "timeout": 504,
+    "timeout_error": 504,
 }
 
 
@@ -56,6 +63,8 @@ class ErrorDetail(Struct, gc=False):
     code: str | int | float | None = None
     param: Any = None
     metadata: Any = None
+    status: Any = None
+    details: Any = None
 
 
 class ErrorBody(Struct):
@@ -70,11 +79,15 @@ class ErrorBody(Struct):
 
 
 class Words(Struct):
-    """What a service said: its message, its error codes and types as `marks`, and the whole body."""
+    """What a service said: its message, its error codes and types as `marks`, and the whole body.
+
+    `wait` is how many seconds it asks to wait, where its words say so.
+    """
 
     message: str = ""
     marks: tuple[str, ...] = ()
     body: bytes = b""
+    wait: float | None = None
 
     def names(self, *names: str) -> bool:
         """Whether the body contains any of the names."""
@@ -93,7 +106,7 @@ def read_words(body: bytes) -> Words:
     if isinstance(decoded, list):
         decoded = decoded[0] if decoded else ErrorBody()
     words = words_of(decoded.error or decoded)
-    return Words(words.message or _plain(body), words.marks, body)
+    return Words(words.message or _plain(body), words.marks, body, words.wait)
 
 
 def words_of(error: ErrorDetail | ErrorBody | str) -> Words:
@@ -106,9 +119,30 @@ def words_of(error: ErrorDetail | ErrorBody | str) -> Words:
     elif isinstance(error.metadata, dict) and isinstance(raw := error.metadata.get("raw"), str):
         # OpenRouter's own message is "Provider returned error"; what the provider said is here.
         said = f"{said}: {read_words(raw.encode()).message}"
-    marks = tuple(str(mark).casefold() for mark in (error.code, error.type) if mark is not None)
+    further = list(_further_marks(error)) if isinstance(error, ErrorDetail) else []
+    marks = tuple(str(mark).casefold() for mark in (error.code, error.type, *further) if mark is not None)
     message = _sentence(said)
-    return Words(_one_line(message), marks, " ".join((message, *marks, str(error.param or ""))).encode())
+    body = " ".join((message, *marks, str(error.param or ""))).encode()
+    return Words(_one_line(message), marks, body, _wait_of(error) if isinstance(error, ErrorDetail) else None)
+
+
+def _further_marks(error: ErrorDetail) -> Iterator[str]:
+    """Google's names for an error: its `status`, and the reasons among its `details`."""
+    for said in (error.status, *(detail.get("reason") for detail in _details(error))):
+        if isinstance(said, str):
+            yield said
+
+
+def _wait_of(error: ErrorDetail) -> float | None:
+    """Seconds to wait, as Google writes them: `retryDelay` among the `details`."""
+    delays = (detail.get("retryDelay") for detail in _details(error))
+    said = next((delay for delay in delays if isinstance(delay, str)), None)
+    seconds = _number(said.removesuffix("s")) if said else None
+    return None if seconds is None else min(seconds, LONGEST_WAIT)
+
+
+def _details(error: ErrorDetail) -> list[dict[str, Any]]:
+    return [one for one in error.details if isinstance(one, dict)] if isinstance(error.details, list) else []
 
 
 def _sentence(said: Any, depth: int = _DEEPEST) -> str:
@@ -157,8 +191,10 @@ def error_for(name: str, words: Words, status: int | None = None, wait: float | 
     match status:
         case 401 | 403:
             return MissingAuthError(message)
+        case 400 if "api_key_invalid" in words.marks:
+            return MissingAuthError(message)
         case 429:
-            return RateLimitError(message, wait)
+            return RateLimitError(message, words.wait if wait is None else wait)
         case 408:
             return ProviderTimeoutError(message)
         case _ if _is_about_model(words, status):

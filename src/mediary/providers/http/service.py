@@ -37,6 +37,7 @@ _LEFT = 0.1  # seconds for the end of a body whose content is whole
 _CREDENTIALS = re.compile(r"auth|key|token|secret|cookie|passw", re.IGNORECASE)
 _SHORTEST_IN_URL = 8
 _HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_VERSION = re.compile(r"v\d+[a-z0-9]*")
 _HEADER_VALUE = re.compile(r"[ -~\xa0-\xff]*")
 
 
@@ -52,6 +53,12 @@ def public_url(base_url: str | None) -> str | None:
     except ValueError:
         return None
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl() or None
+
+
+def with_version(base_url: str, version: str) -> str:
+    """The base URL with the version of the API, which official libraries write without it."""
+    url = base_url.rstrip("/")
+    return url if _VERSION.fullmatch(url.rpartition("/")[2]) else f"{url}/{version}"
 
 
 Mend = Callable[[Words], bytes | None]
@@ -70,7 +77,10 @@ class Outgoing(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Call:
-    """A request: `deadline` is for all of it, in the loop's time, `between` for the wait for each piece, in seconds."""
+    """A request: `deadline` is for all of it, in the loop's time, `between` for the wait for each piece, in seconds.
+
+    `headers` hold no secret; one that the service has from the operator, too, goes as the operator wrote it.
+    """
 
     method: str
     path: str
@@ -78,6 +88,7 @@ class Call:
     between: float
     body: bytes | Outgoing | None = field(default=None, repr=False)
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
     mend: Mend = field(default=lambda words: None, repr=False)
 
 
@@ -93,7 +104,7 @@ class Refusal(Exception):  # noqa: N818 - it never leaves this module
     @property
     def patience(self) -> float | None:
         """How long to wait before asking again; None if that would not help."""
-        if self.status in (502, 503, 504):
+        if self.status in (502, 503, 504, 529):
             return min(self.wait or _WAIT, MAX_WAIT)
         if self.status == 429 and self.wait is not None and self.wait <= MAX_WAIT:
             return self.wait
@@ -199,7 +210,10 @@ class Answer:
 
 @dataclass(slots=True, frozen=True)
 class Service:
-    """Where a provider's API is and with which credentials; `trusted` if the operator said so, not a request."""
+    """Where a provider's API is and with which credentials; `trusted` if the operator said so, not a request.
+
+    The key goes in `key_header`: as it is, but in `Authorization` as a bearer's.
+    """
 
     name: str
     http: HttpClient = field(repr=False)
@@ -207,13 +221,16 @@ class Service:
     key: str | None = field(default=None, repr=False)
     further_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     trusted: bool = False
+    key_header: str = "Authorization"
 
     @property
     def headers(self) -> dict[str, str]:
-        """The credentials, as headers; an `Authorization` among the further headers stands for the key."""
-        has_own = any(name.casefold() == "authorization" for name in self.further_headers)
-        bearer = {"Authorization": f"Bearer {self.key}"} if self.key and not has_own else {}
-        return {**bearer, **self.further_headers}
+        """The credentials, as headers; one of the further headers that bears a key stands for this one."""
+        own = {name.casefold() for name in self.further_headers}
+        if not self.key or own & {"authorization", self.key_header.casefold()}:
+            return dict(self.further_headers)
+        value = f"Bearer {self.key}" if self.key_header == "Authorization" else self.key
+        return {self.key_header: value, **self.further_headers}
 
     @property
     def secrets(self) -> list[str]:
@@ -296,7 +313,9 @@ class Service:
 
     async def _ask(self, call: Call, stack: AsyncExitStack) -> Answer:
         url = self.base_url.rstrip("/") + call.path
-        headers = dict(self.headers)
+        headers = self.headers
+        own = {name.casefold() for name in headers}
+        headers |= {name: value for name, value in call.headers.items() if name.casefold() not in own}
         if call.body is not None:
             headers["Content-Type"] = call.content_type
         if not isinstance(call.body, bytes | None):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mediary.errors import FieldError, ModelNotFoundError, ProviderUnavailableError, TooLargeError
 from mediary.events import Content, Event, Finish, FinishReason, Media, Usage
-from mediary.providers.base import Model, Text, TurnRequest
+from mediary.providers.base import Model, Takes, Text, TurnRequest
 from mediary.providers.local.espeak import Voice, engine, on_speech_thread
 from mediary.providers.local.options import PictureOptions, picture_options, speech_options
 from mediary.providers.local.passages import Passage, find_passages
@@ -27,6 +27,7 @@ NOTHING_FOUND = (
     "To set one up, put a key such as OPENAI_API_KEY into the environment, add a `[providers.…]` table to "
     "mediary.toml, or start Ollama on this machine."
 )
+TAKEN = Takes(("image/*", "audio/*"))
 MAX_TEXT = 16 * 1024 * 1024
 """Characters of a conversation with its documents, or of a prompt."""
 CONTEXT_TOKENS = 256_000
@@ -77,6 +78,10 @@ class Local:
     async def voices(self) -> tuple[Voice, ...]:
         """Every voice that speech may have."""
         return await on_speech_thread(lambda: engine().voices)
+
+    def takes(self, model: str) -> Takes:
+        """Pictures and sounds, at which no model here looks; text comes as text."""
+        return TAKEN
 
     async def converse(self, request: TurnRequest) -> _Answer:
         """Answer within the time of the request; closing the iterator ends the work after the piece in hand."""

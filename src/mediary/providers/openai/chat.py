@@ -1,11 +1,10 @@
 """Reads a chat answer: chunks in, events out."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mediary.data_uris import Base64Decoder
-from mediary.errors import BadRequestError, ProviderError, ProviderTimeoutError, StreamInterruptedError
+from mediary.errors import BadRequestError, ProviderError
 from mediary.events import (
     Content,
     Event,
@@ -18,10 +17,9 @@ from mediary.events import (
     ToolCalls,
     Usage,
 )
-from mediary.net.eventstream import events
-from mediary.providers.http.decoding import Halves, UnreadableError, decode
-from mediary.providers.http.refusals import error_for, read_words, words_of
-from mediary.providers.http.service import Answer
+from mediary.providers.http.answering import AnswerReader
+from mediary.providers.http.encoding import encode
+from mediary.providers.http.refusals import error_for, words_of
 from mediary.providers.openai.messages import STREAMED_SOUND
 from mediary.providers.openai.wav import SOUND_TYPES, as_wav
 from mediary.providers.openai.wire import (
@@ -34,44 +32,35 @@ from mediary.providers.openai.wire import (
     Sound,
     chunks,
     count_tokens,
-    encode,
 )
 
-DONE = b"[DONE]"
-MAX_ANSWER = 256 * 1024 * 1024
-"""Bytes of an answer that is not streamed."""
 MAX_SOUND = 256 * 1024 * 1024
 """Bytes of speech in one chat answer."""
 
 
-class ChatReader:
+class ChatReader(AnswerReader[Chunk]):
     """Turns the chunks of one answer into events; keeps usage, finish reason and sound for its end."""
+
+    decoder = chunks
+    done_completes = True
 
     def __init__(
         self, provider: str, model: str, link: Callable[[str], Media], sound_format: str = STREAMED_SOUND
     ) -> None:
-        self.provider = provider
-        self.model = model
+        super().__init__(provider, model)
         self.link = link
-        self.answered = False
-        self.complete = False
         self.reason: str | None = None
         self.usage: dict[str, Any] | None = None
         self.tools = ToolNumbers()
-        self.halves = Halves()
         self.sound = SpokenAnswer(sound_format)
 
-    def read(self, data: bytes) -> list[Event | Media]:
+    def read(self, piece: Chunk) -> list[Event | Media]:
         """The events of one chunk; raises the error it carries."""
-        try:
-            chunk = decode(chunks, data, self.halves)
-        except UnreadableError as error:
-            raise ProviderError(f"{self.provider}: sent a piece that cannot be read: {error}") from None
-        if failed := chunk.failed:
+        if failed := piece.failed:
             raise error_for(self.provider, words_of(failed))
-        self._note_usage(chunk)
+        self._note_usage(piece)
         found: list[Event | Media] = []
-        for choice in chunk.choices or ():
+        for choice in piece.choices or ():
             # `n` is not asked for: a second answer would be mixed into the first.
             if choice.index:
                 continue
@@ -81,14 +70,6 @@ class ChatReader:
             if choice.finish_reason:
                 self.reason = choice.finish_reason
                 self.complete = True
-        return found
-
-    def read_whole(self, body: bytes) -> list[Event | Media]:
-        """The events of an answer that came in one piece."""
-        if body.lstrip().startswith(b"<"):
-            raise ProviderError(f"{self.provider}: answered with a web page: {read_words(body).message}")
-        found = self.read(body)
-        self.complete = True
         return found
 
     def _note_usage(self, chunk: Chunk) -> None:
@@ -239,40 +220,3 @@ class SpokenAnswer:
             alt=transcript,
             transcript=transcript or None,
         )
-
-
-async def read_answer(answer: Answer, reader: ChatReader) -> AsyncGenerator[Event | Media, None]:
-    """The events of a chat answer, streamed or not; raises where it breaks off, after all that came."""
-    try:
-        async with aclosing(_read_pieces(answer, reader)) as found:
-            async for event in found:
-                yield event
-    except (StreamInterruptedError, ProviderTimeoutError):
-        # What breaks after an answer is whole is no harm to it.
-        if not reader.complete:
-            for event in reader.kept():
-                yield event
-            raise
-    if not reader.answered:
-        raise ProviderError(f"{reader.provider}: its answer holds nothing")
-    for event in reader.end():
-        yield event
-    await answer.drain()
-
-
-async def _read_pieces(answer: Answer, reader: ChatReader) -> AsyncGenerator[Event | Media, None]:
-    if not answer.head:
-        raise StreamInterruptedError(f"{reader.provider}: answered with nothing")
-    if not answer.is_events:
-        for event in reader.read_whole(await answer.read(MAX_ANSWER)):
-            yield event
-        return
-    async with aclosing(events(answer.chunks)) as pieces:
-        async for data in pieces:
-            if data == DONE:
-                reader.complete = True
-                return
-            for event in reader.read(data):
-                yield event
-    if not reader.complete:
-        raise StreamInterruptedError(f"{reader.provider}: the answer broke off before its end")

@@ -1,13 +1,12 @@
 """What is sent: messages, options and sizes in the words of the chat completions wire."""
 
-import asyncio
 import base64
 import re
 from math import log, sqrt
 from typing import Any
 
-from mediary.providers.base import Audio, Image, Message, Part, Text, TurnRequest
-from mediary.providers.openai.wire import encode
+from mediary.providers.base import Audio, Document, Image, Message, Part, Remote, Text, TurnRequest, Video
+from mediary.providers.http.encoding import work_on
 
 CHAT_OPTIONS = (
     "temperature",
@@ -24,17 +23,13 @@ DEFAULT_VOICE = "alloy"
 STREAMED_SOUND = "pcm16"
 """The one format in which OpenAI streams a spoken answer: bare samples."""
 
-# Bytes of pictures and sounds from which encoding them is worth a thread.
-_HEAVY = 256 * 1024
-
 # `input_audio` names formats its own way. OpenAI takes the first two, others more: the service has the last word.
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/flac": "flac", "audio/ogg": "ogg", "audio/m4a": "m4a"}
 
 
 async def chat_payload(request: TurnRequest, voice: str | None, modalities: list[str] | None) -> dict[str, Any]:
     """The body of `/chat/completions`, not yet as JSON."""
-    heavy = _weight(request) > _HEAVY
-    messages = await asyncio.to_thread(_messages, request.messages) if heavy else _messages(request.messages)
+    messages = await work_on(request, _messages, request.messages)
     payload: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
     payload |= {name: request.options[name] for name in CHAT_OPTIONS if name in request.options}
     if modalities:
@@ -65,24 +60,14 @@ def sound_option(options: dict[str, Any], name: str) -> Any:
     return options.get(name) or options.get("audio", {}).get(name)
 
 
-async def encode_payload(payload: dict[str, Any], request: TurnRequest) -> bytes:
-    """The payload of a request as JSON; off the event loop where it is large."""
-    return await asyncio.to_thread(encode, payload) if _weight(request) > _HEAVY else encode(payload)
-
-
-def _weight(request: TurnRequest) -> int:
-    parts = (part for message in request.messages for part in message.parts)
-    return sum(len(part.data) for part in parts if not isinstance(part, Text))
-
-
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     return [{**message.extra, "role": message.role, "content": _content(message)} for message in messages]
 
 
 def _content(message: Message) -> str | list[dict[str, Any]] | None:
     """Text where that is all there is: a list of parts is more than some services take."""
-    # No service takes pictures or sounds in what the assistant, a tool or the system said.
-    if message.role == "user" and any(_is_media(part) for part in message.parts):
+    # No service takes files in what the assistant, a tool or the system said.
+    if message.role == "user" and not all(isinstance(part, Text) for part in message.parts):
         return [_part(part) for part in message.parts]
     return message.text or (None if message.extra.get("tool_calls") else "")
 
@@ -97,10 +82,12 @@ def _part(part: Part) -> dict[str, Any]:
             kind = _AUDIO_FORMATS.get(media_type) or media_type.rpartition("/")[2].removeprefix("x-")
             sound = {"data": base64.b64encode(data).decode("ascii"), "format": kind}
             return {"type": "input_audio", "input_audio": sound}
-
-
-def _is_media(part: Part) -> bool:
-    return not isinstance(part, Text)
+        case Video(media_type, data):
+            return {"type": "video_url", "video_url": {"url": data_uri(media_type, data)}}
+        case Document(media_type, data, name):
+            return {"type": "file", "file": {"filename": name, "file_data": data_uri(media_type, data)}}
+        case Remote(part=pointer):
+            return pointer
 
 
 def data_uri(media_type: str, data: bytes) -> str:

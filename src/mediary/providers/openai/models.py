@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import islice
 
-from mediary.errors import ProviderError
 from mediary.providers.base import Kind, Model
-from mediary.providers.http.decoding import UnreadableError, decode
+from mediary.providers.http.provider import read_list
 from mediary.providers.openai.wire import Architecture, ListedModel, ModelList, model_lists
 from mediary.settings import ProviderSettings
 
@@ -92,10 +91,7 @@ def read_models(name: str, body: bytes) -> tuple[dict[str, Told], int]:
 
     ProviderError if it is no such list.
     """
-    try:
-        answer = decode(model_lists, body)
-    except UnreadableError:
-        raise ProviderError(f"{name}: its list of models cannot be read") from None
+    answer = read_list(model_lists, name, body)
     entries = (answer.data or answer.models or []) if isinstance(answer, ModelList) else answer
     listed = (ListedModel(id=entry) if isinstance(entry, str) else entry for entry in islice(entries, MAX_MODELS))
     told = {model: _told(model, entry) for entry in listed if (model := entry.id or entry.model or entry.name)}

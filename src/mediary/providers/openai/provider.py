@@ -7,76 +7,49 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
-from mediary.errors import BadRequestError, FieldError, ProviderError, SettingsError
+from mediary.errors import ProviderError
 from mediary.events import Event, Media
 from mediary.net.client import HttpClient
-from mediary.providers.base import Kind, Model, TurnRequest
+from mediary.providers.base import Kind, Model, Takes, TurnRequest
+from mediary.providers.http.answering import read_answer
+from mediary.providers.http.encoding import encode, work_on
+from mediary.providers.http.provider import LIST_TIMEOUT, MAX_LIST, HttpProvider
 from mediary.providers.http.refusals import Words
-from mediary.providers.http.service import Service, is_header, public_url
-from mediary.providers.openai.chat import ChatReader, read_answer
+from mediary.providers.http.service import Service
+from mediary.providers.openai.chat import ChatReader
 from mediary.providers.openai.media import link_media, make_pictures, speak
-from mediary.providers.openai.messages import STREAMED_SOUND, chat_payload, encode_payload
+from mediary.providers.openai.messages import STREAMED_SOUND, chat_payload
 from mediary.providers.openai.models import Told, configured_models, kind_by_id, read_models, transcriber_of
 from mediary.providers.openai.transcription import transcribe
-from mediary.providers.openai.wire import encode
 from mediary.settings import ProviderSettings
 
-MAX_LIST = 8 * 1024 * 1024
-"""Bytes of a list of models; OpenRouter's, with several hundred of them, has less than one million."""
-LIST_TIMEOUT = 15.0
-"""Seconds for a list of models."""
 DEFAULT_TRANSCRIBER = "whisper-1"
+TAKEN = ("image/*", "audio/*", "application/pdf")
+"""What the wire has parts for that most services take; settings add to it."""
+MAX_INLINE = 50 * 1024**2
+"""Bytes of a file within a question, as OpenAI has it."""
 _LONG_LIST = 32 * 1024  # bytes from which reading a list is worth a thread: an entry takes longer than its bytes tell
 
 logger = logging.getLogger(__name__)
 
 
-class OpenAI:
+class OpenAI(HttpProvider[Told]):
     """A service that speaks the chat completions wire."""
 
     wire = "openai"
 
     def __init__(self, name: str, settings: ProviderSettings, http: HttpClient) -> None:
-        self.name = name
-        self.label = settings.label or name
-        self.url = public_url(settings.base_url)
-        self.default_model = settings.default_model
-        self.needs_key = settings.api_key is not None
-        self.context_tokens = settings.context_tokens
-        self._settings = settings
-        self._http = http
-        self._key = settings.api_key.get_secret_value() if settings.api_key else None
-        self._headers = {header: value.get_secret_value() for header, value in settings.headers.items()}
-        self._check_headers()
-        self._told: dict[str, Told] = {}
+        super().__init__(name, settings, http)
         self._listed = False
         self._cut_list = False
         self._listing = asyncio.Lock()
         self._habits = Habits()
 
-    def _check_headers(self) -> None:
-        """SettingsError for a key or a header that cannot be sent; never with its value."""
-        if self._key and not is_header("Authorization", self._key):
-            raise SettingsError(
-                f"setting providers.{self.name}.api_key: holds characters that cannot be sent in a header"
-            )
-        for header, value in self._headers.items():
-            if not is_header(header, value):
-                raise SettingsError(f"setting providers.{self.name}.headers: {header!r} cannot be sent as a header")
-
-    async def models(self, api_key: str | None = None, base_url: str | None = None) -> list[Model]:
-        """The models the service has now, the default first; those of the settings where they name any.
-
-        `base_url` is for a provider without one of its own, as in `TurnRequest`.
-        """
-        if self._settings.models or not (base_url or self._settings.base_url):
-            return configured_models(self._settings, {})
-        service = self._service(api_key, base_url)
+    async def _list(self, service: Service) -> dict[str, Told]:
         async with service.open("GET", "/models", total=LIST_TIMEOUT) as answer:
-            told = await self._read_list(await answer.read(MAX_LIST))
-        if not (api_key or base_url):
-            # What the service tells somebody's own key is for nobody else.
-            self._told = told
+            return await self._read_list(await answer.read(MAX_LIST))
+
+    def _offer(self, told: dict[str, Told]) -> list[Model]:
         return configured_models(self._settings, told)
 
     async def _read_list(self, body: bytes) -> dict[str, Told]:
@@ -86,6 +59,13 @@ class OpenAI:
             self._cut_list = True
             logger.warning("a list of models is cut", extra={"provider": self.name, "left_out": left_out})
         return told
+
+    def takes(self, model: str) -> Takes:
+        """What can stand in a question; models that make pictures take pictures."""
+        most = MAX_INLINE if self._settings.inline_bytes is None else self._settings.inline_bytes
+        if model in self._settings.image_models or kind_by_id(model) == "image":
+            return Takes(("image/*",), most)
+        return Takes((*TAKEN, *self._settings.takes), most)
 
     async def converse(self, request: TurnRequest) -> AsyncGenerator[Event | Media, None]:
         """Answer by the endpoint that the model wants: chat, pictures or speech."""
@@ -105,29 +85,11 @@ class OpenAI:
         self, file: Path, media_type: str, *, language: str | None = None, model: str | None = None
     ) -> str:
         """What is said in a sound or a video, by the model, else by the first that the service lists for it."""
-        service = self._service(None, None)
+        service = self._service()
         if model is None:
             await self._list_once()
             model = transcriber_of(self._told) or DEFAULT_TRANSCRIBER
         return await transcribe(service, file, media_type, language, model)
-
-    async def close(self) -> None:
-        """Nothing to do: the connections belong to the HTTP client."""
-
-    def _service(self, api_key: str | None, base_url: str | None) -> Service:
-        """Where to ask, and as whom. The operator's key and headers never go to an address that a request brings."""
-        if api_key and not is_header("Authorization", api_key):
-            raise FieldError("api_key", "holds characters that cannot be sent in a header")
-        if base_url:
-            return Service(self.name, self._http, base_url, api_key)
-        if not self._settings.base_url:
-            raise BadRequestError(f"{self.name} needs a base_url with the request")
-        headers = self._headers
-        if api_key:
-            # The key of a request stands for all that says who the operator is; a gateway's headers stay.
-            headers = {name: value for name, value in headers.items() if name.casefold() != "authorization"}
-        key = api_key or self._key
-        return Service(self.name, self._http, self._settings.base_url, key, headers, trusted=True)
 
     async def _kind(self, model: str, service: Service) -> Kind:
         """Which endpoint a model wants: by the settings, by what the service tells, by its id."""
@@ -164,7 +126,8 @@ class OpenAI:
             "/chat/completions",
             total=request.timeout,
             between=request.stream_timeout if payload["stream"] else None,
-            body=await encode_payload(payload, request),
+            body=await work_on(request, encode, payload),
+            headers=request.headers,
             mend=mender.mend,
         ) as answer:
             mender.learn()

@@ -7,9 +7,9 @@ import msgspec
 
 from mediary.errors import NotFoundError, ProviderError, TooLargeError
 from mediary.providers.http.decoding import UnreadableError, decode
+from mediary.providers.http.form import FileOnDisk, Form
 from mediary.providers.http.refusals import error_for, read_words
 from mediary.providers.http.service import Service
-from mediary.providers.openai.form import FileForm
 
 MAX_FILE = 25 * 1024 * 1024
 """Bytes of a file that the services take."""
@@ -38,7 +38,7 @@ async def transcribe(service: Service, file: Path, media_type: str, language: st
     fields = {"model": model, "response_format": "json"}
     if language:
         fields["language"] = language.partition("-")[0].lower()
-    form = FileForm(fields, "file", file, media_type, size)
+    form = Form(fields.items(), "file", file.name, media_type, FileOnDisk(file, size))
     # There is nothing to hear until all has been listened to.
     async with service.open(
         "POST", "/audio/transcriptions", total=TIMEOUT, body=form, content_type=form.content_type

@@ -191,7 +191,6 @@ made_pictures = msgspec.json.Decoder(MadePictures, strict=False)
 model_lists: msgspec.json.Decoder[ModelList | list[ListedModel | str]] = msgspec.json.Decoder(
     ModelList | list[ListedModel | str], strict=False
 )
-encode = msgspec.json.Encoder().encode
 
 
 def count_tokens(usage: dict[str, Any]) -> dict[str, Any]:

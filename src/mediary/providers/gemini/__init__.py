@@ -1,0 +1,1 @@
+"""The generateContent wire, as Google's Gemini API and those who offer it speak it."""
