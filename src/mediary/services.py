@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -10,30 +10,45 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from mediary.buckets.room import BucketRoom, ensure_bucket_dir
 from mediary.conversations.attachments import Attachments
 from mediary.conversations.bucket_parts import BucketParts
+from mediary.conversations.carry import Carrier
 from mediary.conversations.directory import CUSTOM, ProviderDirectory
 from mediary.conversations.discovery import find_local_servers
 from mediary.conversations.speech import transcriber
 from mediary.conversations.turn import Conversations
+from mediary.errors import SettingsError
 from mediary.media.directories import ensure_media_dir, ensure_thumbnail_dir, ensure_trash_dir
 from mediary.media.folder_media import FolderMedia
 from mediary.media.indexer import Indexer
 from mediary.media.library import MediaLibrary
+from mediary.media.looking import Looker
 from mediary.media.reader import Reader
 from mediary.media.thumbnails import Thumbnails
 from mediary.net.client import HttpClient
 from mediary.plugins import load
-from mediary.providers.base import Provider
+from mediary.providers.base import HasFlow, Provider
 from mediary.sandbox.pool import Sandbox
-from mediary.settings import ProviderSettings, Settings
+from mediary.sealing import Sealer
+from mediary.settings import ProviderSettings, Settings, UploadPolicy, UploadSettings
 from mediary.storage.base import Names, Store
 from mediary.storage.overlay import lay_over
+from mediary.uploads.base import Credentials, Flow
+from mediary.uploads.delivery.uploader import Uploader
+from mediary.uploads.files import Files
+from mediary.uploads.room import UploadRoom
 
 if TYPE_CHECKING:
+    from mediary.cookies.jar import Jar
     from mediary.database.engine import Database
+    from mediary.extractors.base import Recognised
     from mediary.media.catalog import Catalog
+    from mediary.uploads.records.cache import UploadCache
+    from mediary.uploads.records.digests import Digests
     from mediary.usage.ledger import Ledger
 
 T = TypeVar("T")
+
+INLINE = "inline"
+"""The word of settings for a provider that takes files within its questions alone."""
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +81,8 @@ class Services:
         self.database = Late(self._open_database)
         self.catalog: Late[Catalog] = Late(lambda: self._feature("mediary.media.catalog", "Catalog"))
         self.ledger: Late[Ledger] = Late(lambda: self._feature("mediary.usage.ledger", "Ledger"))
+        self.sealer = Late(self._make_sealer)
+        self.jar: Late[Jar] = Late(self._open_jar)
         self.media_dir = ensure_media_dir(settings.data)
         self.store = self._store(self.media_dir, "media")
         self.trash = self._store(ensure_trash_dir(self.media_dir), "trash")
@@ -78,20 +95,11 @@ class Services:
         self.thumbnails = Thumbnails(self.store, self.thumbnail_store, self.sandbox, settings.media.max_pixels)
         reader = Reader(self.background_sandbox, settings.media.max_pixels)
         self.indexer = Indexer(self.store, reader, self.media_dir)
-        self.library = MediaLibrary(
-            self.store,
-            self.catalog,
-            self.http,
-            trash=self.trash,
-            keep_trash=settings.media.trash_days > 0,
-            thumbnails=lambda: self.thumbnail_store,
-            thumbnailer=self.thumbnails,
-            indexer=self.indexer,
-            max_bytes=settings.media.max_bytes,
-        )
+        self.library = self._make_library()
         self._keeping: asyncio.Task[None] | None = None
+        configured = {name: self._provider(name, table) for name, table in settings.providers.items()}
         providers = ProviderDirectory(
-            {name: self._provider(name, table) for name, table in settings.providers.items()},
+            configured,
             custom=self._provider(CUSTOM, ProviderSettings(wire="openai")),
             discover=self._discover if settings.discover else None,
         )
@@ -103,13 +111,23 @@ class Services:
             self.bucket_media,
             transcriber(providers, settings.buckets.transcriber),
         )
+        self.uploads = self._make_uploads(configured)
         parts = BucketParts(self.buckets)
+        self.attachments = Attachments(
+            self.store,
+            self.http,
+            self.media_dir,
+            settings.conversation.max_upload_bytes,
+            files=self.uploads.files,
+            buckets=parts,
+        )
         self.conversations = Conversations(
             providers,
-            Attachments(self.store, self.http, settings.conversation.max_attachment_bytes, buckets=parts),
+            self.attachments,
             self.library,
             self.ledger,
             settings.conversation,
+            carrier=Carrier(settings.conversation, self.uploads.uploader),
             keep_attachments=settings.media.keep_attachments,
             buckets=parts,
         )
@@ -153,12 +171,34 @@ class Services:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
         await self.conversations.close()
+        await self.uploads.uploader.close()
         await self.buckets.close()
         await asyncio.gather(self.thumbnails.close(), self.bucket_media.close())
         await asyncio.gather(self.sandbox.close(), self.background_sandbox.close())
         await self.http.close()
         if self.database.made:
             await (await self.database()).close()
+
+    def _make_library(self) -> MediaLibrary:
+        media = self.settings.media
+        return MediaLibrary(
+            self.store,
+            self.catalog,
+            self.http,
+            trash=self.trash,
+            keep_trash=media.trash_days > 0,
+            thumbnails=lambda: self.thumbnail_store,
+            thumbnailer=self.thumbnails,
+            indexer=self.indexer,
+            max_bytes=media.max_bytes,
+        )
+
+    def _make_uploads(self, providers: Mapping[str, Provider]) -> UploadRoom:
+        looker = Looker(self.sandbox, self._recognise, self.settings.media.max_pixels)
+        digests: Late[Digests] = Late(lambda: self._feature("mediary.uploads.records.digests", "Digests"))
+        cache: Late[UploadCache] = Late(lambda: self._feature("mediary.uploads.records.cache", "UploadCache"))
+        flows = dict(self._flows(providers))
+        return UploadRoom(Uploader(flows, cache, jar=self._from_jar, sealer=self.sealer), Files(digests, looker.look))
 
     def _store(self, folder: Path, space: str) -> Store:
         """The store of a space: a folder, or an object store with the folder as its waiting room."""
@@ -179,6 +219,32 @@ class Services:
         provider: Provider = load("providers", table.wire)(name, table, self.http)
         return provider
 
+    def _flows(self, providers: Mapping[str, Provider]) -> "Iterator[tuple[str, Flow[Any]]]":
+        """The upload flows: those of the providers, as tables or wires say, and those with tables of their own."""
+        for name, provider in providers.items():
+            table = self.settings.providers[name]
+            policy = table.uploads or (UploadPolicy(flow=provider.flow) if isinstance(provider, HasFlow) else None)
+            if policy is None or policy.flow == INLINE:
+                continue
+            if name in self.settings.uploads:
+                raise SettingsError(f"there is a provider {name} and a table [uploads.{name}]: rename one of them")
+            shared = {
+                key: value for key in ("label", "base_url", "api_key", "headers") if (value := getattr(table, key))
+            }
+            yield name, self._flow(name, UploadSettings(**{**shared, **policy.model_dump(exclude_unset=True)}))
+        for name, place in self.settings.uploads.items():
+            yield name, self._flow(name, place)
+
+    def _flow(self, name: str, table: UploadSettings) -> "Flow[Any]":
+        flow: Flow[Any] = load("uploads", table.flow)(name, table, self.http)
+        return flow
+
+    async def _from_jar(self, url: str) -> Credentials:
+        return await (await self.jar()).credentials(url)
+
+    async def _recognise(self, path: Path, head: bytes, name: str) -> "Recognised":
+        return await self.buckets.extractors.recognise(path, head, name)
+
     async def _discover(self) -> Mapping[str, Provider]:
         server = self.settings.server
         taken = {f"http://{server.host}:{server.port}/v1"}
@@ -196,6 +262,17 @@ class Services:
             url.get_secret_value() if url else self.settings.data / "mediary.db"
         )
         return database
+
+    async def _make_sealer(self) -> Sealer:
+        secret = self.settings.server.seal_key
+        if secret is None:
+            return await asyncio.to_thread(Sealer.of_folder, self.settings.data)
+        return await asyncio.to_thread(Sealer.of_secret, secret.get_secret_value())
+
+    async def _open_jar(self) -> "Jar":
+        imported = await asyncio.to_thread(import_module, "mediary.cookies.jar")
+        jar: Jar = imported.Jar(await self.database(), await self.sealer())
+        return jar
 
     async def _feature(self, module: str, name: str) -> Any:
         """A feature on the database, whose module imports SQLAlchemy."""

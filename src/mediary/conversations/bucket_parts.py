@@ -1,22 +1,21 @@
 """Buckets in messages: a stored file as it is, a text whole if it fits the model's window, else what bears on it."""
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mediary.buckets.room import BucketRoom
+from mediary.conversations.places import Place, framed
 from mediary.conversations.request import CONTINUE
 from mediary.conversations.window import BYTES_PER_TOKEN, count_tokens, tokens_of
-from mediary.errors import NotFoundError, TooLargeError, UnreadableError
+from mediary.errors import NotFoundError, UnreadableError
 from mediary.events import Log
 from mediary.names import secure_filename
 from mediary.providers.base import Message, Text, TurnRequest
 from mediary.storage.base import is_name
-from mediary.storage.files import in_thread, opened, translated
 
 if TYPE_CHECKING:
     from mediary.buckets.bucket import Bucket
@@ -46,15 +45,6 @@ class Wanted:
     def key(self) -> tuple[str, str | None]:
         """What it is told from others by."""
         return self.bucket.id, self.document
-
-
-@dataclass(slots=True, frozen=True)
-class Place:
-    """Where a text belongs: before the part number `part` of the message number `message`."""
-
-    message: int
-    part: int
-    wanted: Wanted
 
 
 @dataclass(slots=True, frozen=True)
@@ -110,6 +100,20 @@ class BucketParts:
             raise NotFoundError(f"there is no {name!r} in the bucket {bucket.id!r}")
         return Wanted(bucket, found.name)
 
+    async def file(self, bucket_id: str, name: str) -> tuple[Path, str]:
+        """A stored file as it was brought, and the name that it had then; NotFoundError names what is missing.
+
+        Of a document whose original is gone, its text.
+        """
+        stored = await self.stored(bucket_id, name)
+        if isinstance(stored, Path):
+            return stored, stored.name
+        document = await stored.bucket.index.get(stored.document or name)
+        source = stored.bucket.source_path(document)
+        if source is None or not source.is_file():
+            return stored.bucket.text_path(document), document.text_name
+        return source, document.original or source.name
+
     async def media(self, bucket_id: str, name: str) -> Path:
         """The file of a stored picture, sound or video; NotFoundError."""
         bucket = await self._room.buckets.get(bucket_id)
@@ -118,9 +122,9 @@ class BucketParts:
         raise NotFoundError(f"there is no {name!r} among the media of the bucket {bucket.id!r}")
 
     async def bring(
-        self, request: TurnRequest, places: Sequence[Place], window: int, max_bytes: int
-    ) -> AsyncGenerator[Log | TurnRequest, None]:
-        """Say what is brought, and last give the request with it.
+        self, request: TurnRequest, places: Mapping[Place, Wanted], window: int, max_bytes: int
+    ) -> AsyncGenerator[Log | dict[Place, list[Text]], None]:
+        """Say what is brought, and last give it, by the places that want it.
 
         The texts have half of what the other messages leave of the `window`, in tokens, and `max_bytes` at most.
         Documents that are not ready are waited for, half of the turn's time.
@@ -129,19 +133,19 @@ class BucketParts:
         question = _question(request.messages)
         until = _now() + request.timeout / 2
         # What a client sends again with every turn is brought once.
-        wanted = {place.wanted.key: place for place in places}
-        filled: dict[Place, list[Text]] = {}
-        for number, place in enumerate(wanted.values()):
-            readiness = await self._room.passages.look(place.wanted.bucket, place.wanted.document)
+        once = {wanted.key: (place, wanted) for place, wanted in places.items()}
+        texts: dict[Place, list[Text]] = {}
+        for number, (place, wanted) in enumerate(once.values()):
+            readiness = await self._room.passages.look(wanted.bucket, wanted.document)
             if readiness.late:
-                yield Log(log=f"reading {_counted(len(readiness.late))} of {place.wanted.what}")
+                yield Log(log=f"reading {_counted(len(readiness.late))} of {wanted.what}")
                 left = max(0.0, until - _now())
-                readiness = await self._room.passages.prepare(place.wanted.bucket, left, place.wanted.document)
-            found = await self._found(place.wanted, readiness, question, room.share(len(wanted) - number))
-            filled[place] = [Text(_framed(passage), source=passage.document) for passage in found.passages]
-            room = room.after(text.text for text in filled[place])
-            yield Log(log=_told(place.wanted, found, readiness))
-        yield replace(request, messages=_filled(request.messages, filled))
+                readiness = await self._room.passages.prepare(wanted.bucket, left, wanted.document)
+            found = await self._found(wanted, readiness, question, room.share(len(once) - number))
+            texts[place] = [Text(_framed(passage), source=passage.document) for passage in found.passages]
+            room = room.after(text.text for text in texts[place])
+            yield Log(log=_told(wanted, found, readiness))
+        yield texts
 
     async def _found(self, wanted: Wanted, readiness: "Readiness", question: str, room: Room) -> "_Found":
         """What bears on the question and fits."""
@@ -175,19 +179,6 @@ def _media(bucket: "Bucket", name: str) -> Path | None:
     return None
 
 
-async def read_media(path: Path, most: int) -> bytes:
-    """The bytes of a stored file; TooLargeError if there are more than `most`."""
-
-    def read() -> bytes:
-        with translated("the buckets", path.name), opened(path, os.O_RDONLY) as descriptor:
-            if os.fstat(descriptor).st_size > most:
-                raise TooLargeError(f"{path.name} is larger than what a question may bring")
-            with os.fdopen(os.dup(descriptor), "rb") as file:
-                return file.read()
-
-    return await in_thread(read)
-
-
 def _question(messages: Sequence[Message]) -> str:
     """What the user asked last, in their own words."""
     for message in reversed(messages):
@@ -198,8 +189,7 @@ def _question(messages: Sequence[Message]) -> str:
 
 
 def _framed(passage: "Passage") -> str:
-    """A piece of a document between the marks that tell a model where it comes from, as in the text of a bucket."""
-    return f"<!-- File: {passage.document} -->\n{passage.text}\n<-- End -->\n"
+    return framed(passage.document, passage.text)
 
 
 def _fitting(passages: "Iterable[Passage]", room: Room) -> "list[Passage]":
@@ -210,14 +200,6 @@ def _fitting(passages: "Iterable[Passage]", room: Room) -> "list[Passage]":
             room = room.after([text])
             fitting.append(passage)
     return fitting
-
-
-def _filled(messages: tuple[Message, ...], filled: dict[Place, list[Text]]) -> tuple[Message, ...]:
-    """The messages with texts in their places."""
-    parts = [list(message.parts) for message in messages]
-    for place in sorted(filled, key=lambda place: place.part, reverse=True):
-        parts[place.message][place.part : place.part] = filled[place]
-    return tuple(replace(message, parts=tuple(each)) for message, each in zip(messages, parts, strict=True))
 
 
 def _told(wanted: Wanted, found: _Found, readiness: "Readiness") -> str:

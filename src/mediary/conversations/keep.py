@@ -1,19 +1,19 @@
 """What a provider made goes into the library before anybody hears of it; what a person brought goes there beside."""
 
-import asyncio
-import hashlib
 import logging
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from mediary.conversations.held import Held
 from mediary.errors import MediaryError
 from mediary.events import Content, Event, Log, Media
+from mediary.formats import by_media_type
 from mediary.media.incoming import read_response
 from mediary.media.intake import copy_media, save_response_media
 from mediary.media.library import MediaLibrary
 from mediary.media.receive import About, keep
 from mediary.media.responses import MediaResponse, media_response
-from mediary.providers.base import Audio, Image, Provider, TurnRequest
+from mediary.providers.base import Provider, TurnRequest
 
 logger = logging.getLogger(__name__)
 
@@ -74,30 +74,28 @@ def _about(media: Media, provider: Provider, request: TurnRequest, owner: str | 
     )
 
 
-async def keep_brought(
-    parts: Iterable[Image | Audio], library: MediaLibrary, owner: str | None = None
-) -> list[str | None]:
-    """Keep the pictures and sounds of a question, each once: clients send them again with every turn.
+async def keep_brought(files: Iterable[Held], library: MediaLibrary, owner: str | None = None) -> dict[Held, str]:
+    """Keep the pictures, sounds and videos of a question, each once: clients send them again with every turn.
 
-    Their names in the library, None for one that could not be kept.
+    Their names in the library, without those that could not be kept.
     """
-    names: list[str | None] = []
-    for part in parts:
-        try:
-            names.append(await _keep_once(part, library, owner))
-        except MediaryError as error:
-            logger.warning("an attachment is not kept", extra={"cause": error.message})
-            names.append(None)
+    names: dict[Held, str] = {}
+    for file in files:
+        if by_media_type(file.media_type):
+            try:
+                names[file] = await _keep_once(file, library, owner)
+            except MediaryError as error:
+                logger.warning("an attachment is not kept", extra={"cause": error.message})
     return names
 
 
-async def _keep_once(part: Image | Audio, library: MediaLibrary, owner: str | None) -> str:
+async def _keep_once(file: Held, library: MediaLibrary, owner: str | None) -> str:
     """The name of the item with these bytes, which becomes one if there is none yet."""
-    digest = await asyncio.to_thread(hashlib.sha256, part.data)
-    if twin := await (await library.catalog()).twin(digest.hexdigest()):
+    digests = await file.digested()
+    if twin := await (await library.catalog()).twin(digests.sha256):
         return twin.name
-    about = About(alt=PurePath(part.name or "").stem, tags=("attachment",), owner=owner)
-    return (await keep(read_response(part.data), about, library)).file.name
+    about = About(alt=PurePath(file.name).stem, tags=("attachment",), owner=owner)
+    return (await keep(read_response(file.content.read()), about, library)).file.name
 
 
 def announce(response: MediaResponse) -> Content:

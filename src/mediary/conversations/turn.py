@@ -3,17 +3,22 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mediary.conversations.attachments import Attachment, Attachments, Resolved
-from mediary.conversations.bucket_parts import BucketParts, Place
+from mediary.conversations.attachments import Attachments, Resolved
+from mediary.conversations.bucket_parts import BucketParts, Wanted
+from mediary.conversations.carry import Carrier
 from mediary.conversations.directory import ProviderDirectory
+from mediary.conversations.held import Held
+from mediary.conversations.holder import Holder
 from mediary.conversations.keep import keep_brought, keep_made
 from mediary.conversations.measure import Measure
+from mediary.conversations.places import Place, filled
 from mediary.conversations.request import ConversationRequest
+from mediary.conversations.trip import Carried, Plan
 from mediary.errors import (
     BadRequestError,
     MediaryError,
@@ -25,7 +30,7 @@ from mediary.errors import (
 )
 from mediary.events import Auth, Event, Failure, Finish, Log, Media, Parameters, ProviderChosen, ProviderInfo
 from mediary.media.library import MediaLibrary
-from mediary.providers.base import Provider, TurnRequest
+from mediary.providers.base import Part, Provider, Text, TurnRequest
 from mediary.settings import ConversationSettings
 
 if TYPE_CHECKING:
@@ -44,21 +49,39 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, frozen=True)
 class Turn:
-    """A question that has been understood: provider, model and messages are settled, but for the texts of buckets.
+    """A question that has been understood: provider, model and messages are settled, but for what has its place there.
 
-    `parent` finds the library's name of the picture that the question brought, if it brought one. `places` are where
-    texts of buckets belong in the messages; they may have `room` bytes.
+    `plan` is for the files that are to be carried to the provider, `texts` are those of buckets. `parent` finds the
+    library's name of the picture that the question brought, if it brought one.
     """
 
     provider: Provider
     request: TurnRequest
+    plan: Plan | None = None
+    texts: dict[Place, Wanted] = field(default_factory=dict)
     download_media: bool = True
     web_search: bool = False
     user: str | None = None
     parent: asyncio.Task[str | None] | None = None
-    places: tuple[Place, ...] = ()
-    room: int = 0
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it may take; None where files may have to be uploaded first: the provider has its time behind it."""
+        return None if self.plan and self.plan.may_upload else self.request.timeout
+
+
+@dataclass(slots=True)
+class _Brought:
+    """What has come for the places in the messages so far."""
+
+    carried: Carried
+    texts: dict[Place, list[Text]] = field(default_factory=dict)
+
+    def fill(self, request: TurnRequest) -> TurnRequest:
+        """The request with it."""
+        parts: dict[Place, Sequence[Part]] = {**self.carried.parts, **self.texts}
+        return replace(request, messages=filled(request.messages, parts), headers=self.carried.headers)
 
 
 class Conversations:
@@ -72,6 +95,7 @@ class Conversations:
         ledger: "Callable[[], Awaitable[Ledger]]",
         settings: ConversationSettings,
         *,
+        carrier: Carrier,
         keep_attachments: bool = True,
         buckets: BucketParts | None = None,
     ) -> None:
@@ -80,6 +104,7 @@ class Conversations:
         self._library = library
         self._ledger = ledger
         self._settings = settings
+        self._carrier = carrier
         self._keep_attachments = keep_attachments
         self._buckets = buckets
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -87,10 +112,15 @@ class Conversations:
         self._unwritten: list[tuple[Turn, Measure]] = []
         self._writing: asyncio.Task[None] | None = None
 
+    def holder(self) -> Holder:
+        """What holds the files of one question; to be kept until its last event."""
+        return self._attachments.holder()
+
     async def prepare(
         self,
         request: ConversationRequest,
-        files: Iterable[Attachment] = (),
+        holder: Holder,
+        files: Iterable[Held] = (),
         urls: Iterable[str] = (),
         user: str | None = None,
     ) -> Turn:
@@ -98,14 +128,19 @@ class Conversations:
         if request.base_url:
             self._library.http.guard.check_url(request.base_url)
         provider, model = await self.providers.choose(request.provider, request.model, request.base_url)
-        resolved = await self._attachments.resolve(request.messages or (), files, urls)
-        parent = self._beside(self._keep_brought(resolved, user)) if resolved.brought or resolved.picture else None
+        resolved = await self._attachments.resolve(request.messages or (), files, urls, holder)
+        plan = None
+        if resolved.files:
+            plan = await self._carrier.plan(resolved.files, resolved.messages, provider, model, request)
+        parent = None
+        if resolved.brought or resolved.picture:
+            parent = self._beside(self._keep_brought(resolved, holder.share(), user))
         limits = self._settings
         return Turn(
             provider=provider,
             request=TurnRequest(
                 model=model,
-                messages=resolved.messages,
+                messages=tuple(resolved.messages),
                 options=request.options,
                 conversation=request.conversation,
                 api_key=request.api_key,
@@ -113,12 +148,12 @@ class Conversations:
                 timeout=min(request.timeout or limits.timeout, limits.timeout),
                 stream_timeout=min(request.stream_timeout or limits.stream_timeout, limits.stream_timeout),
             ),
+            plan=plan,
+            texts=resolved.texts,
             download_media=request.download_media is not False,
             web_search=bool(request.web_search),
             user=user,
             parent=parent,
-            places=resolved.places,
-            room=resolved.left,
         )
 
     async def events(self, turn: Turn) -> AsyncGenerator[Event, None]:
@@ -147,15 +182,12 @@ class Conversations:
         yield Parameters(parameters={"model": request.model, **request.options})
         if turn.web_search:
             yield Log(log="web search is not set up here: the answer comes from the model alone")
-        if turn.places:
-            async with aclosing(self._bring(turn)) as bringing:
-                async for brought in bringing:
-                    if isinstance(brought, TurnRequest):
-                        request = brought
-                    else:
-                        yield brought
+        brought = _Brought(Carried(self._settings.max_attachment_bytes))
+        async with aclosing(self._bring(turn, brought)) as bringing:
+            async for log in bringing:
+                yield log
         kept, lost = False, None
-        async with aclosing(provider.converse(request)) as answer:
+        async with aclosing(self._ask(turn, brought)) as answer:
             async for item in answer:
                 if isinstance(item, Media):
                     try:
@@ -170,14 +202,48 @@ class Conversations:
                 else:
                     yield item
 
-    async def _bring(self, turn: Turn) -> AsyncGenerator[Log | TurnRequest, None]:
-        """Put texts of buckets into their places. What is made is kept without them: they are no prompt."""
-        assert self._buckets, "without buckets there are no places for their texts"
-        request = turn.request
-        window = await self.providers.window(turn.provider, request.model, request.api_key, request.base_url)
-        async with aclosing(self._buckets.bring(request, turn.places, window, turn.room)) as bringing:
-            async for brought in bringing:
-                yield brought
+    async def _bring(self, turn: Turn, brought: _Brought) -> AsyncGenerator[Log, None]:
+        """Bring files and texts of buckets. What is made is kept without them: they are no prompt."""
+        if turn.plan:
+            async with aclosing(self._carrier.carry(turn.plan)) as carrying:
+                async for carried in carrying:
+                    if isinstance(carried, Carried):
+                        brought.carried = carried
+                    else:
+                        yield carried
+        if turn.texts:
+            assert self._buckets, "without buckets there are no places for their texts"
+            request = brought.fill(turn.request)
+            window = await self.providers.window(turn.provider, request.model, request.api_key, request.base_url)
+            finding = self._buckets.bring(request, turn.texts, window, brought.carried.left)
+            async with aclosing(finding):
+                async for found in finding:
+                    if isinstance(found, Log):
+                        yield found
+                    else:
+                        brought.texts = found
+
+    async def _ask(self, turn: Turn, brought: _Brought) -> AsyncGenerator[Event | Media, None]:
+        """The provider's answer; it is asked again where it does not know uploads that we remembered, once for each."""
+        begun = False
+        renewed: set[Place] = set()
+        while True:
+            try:
+                async with aclosing(turn.provider.converse(brought.fill(turn.request))) as answer:
+                    async for item in answer:
+                        begun = True
+                        yield item
+                return
+            except ProviderError as error:
+                if begun or turn.plan is None:
+                    raise
+                lost = set(self._carrier.lost(turn.plan, brought.carried, error.message)) - renewed
+                if not lost:
+                    raise
+            renewed |= lost
+            async with aclosing(self._carrier.carry_again(turn.plan, brought.carried, lost)) as carrying:
+                async for log in carrying:
+                    yield log
 
     async def _keep(self, turn: Turn, media: Media) -> list[Event]:
         """Keep what was made, also when the client leaves meanwhile; a stream ends with its client."""
@@ -195,19 +261,19 @@ class Conversations:
             parent=await _parent(turn),
         )
 
-    async def _keep_brought(self, resolved: Resolved, user: str | None) -> str | None:
+    async def _keep_brought(self, resolved: Resolved, holder: Holder, user: str | None) -> str | None:
         """Keep what a question brought; the name of its picture in the library, if it is there.
 
         One request after the other, or two that bring the same would both find that it is not there yet.
         """
-        names: list[str | None] = []
-        if resolved.brought and self._keep_attachments:
-            async with self._bringing:
-                names = await keep_brought(resolved.brought, self._library, user)
-        picture = resolved.picture
-        if picture is not None and picture.kept:
-            return picture.name
-        return next((name for part, name in zip(resolved.brought, names, strict=False) if part is picture), None)
+        picture, names = resolved.picture, {}
+        try:
+            if resolved.brought and self._keep_attachments:
+                async with self._bringing:
+                    names = await keep_brought(resolved.brought, self._library, user)
+        finally:
+            await holder.let_go()
+        return (picture.item or names.get(picture)) if picture else None
 
     def _beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Work in a task of its own, which the end of the turn does not end."""

@@ -20,10 +20,12 @@ from mediary.server.routes.conversation import ConversationEndpoint
 from mediary.server.routes.media import MediaFiles
 from mediary.server.routes.search import Search
 from mediary.server.routes.thumbnails import ThumbnailFiles
+from mediary.server.routes.upload import UploadEndpoint
 from mediary.services import Late, Services
 
 THUMBNAIL = "/thumbnail/"
 OF_BUCKETS = "/files/"
+UPLOADS = "/backend-api/v2/uploads"
 KEPT = ("/media/", "/images/", THUMBNAIL, OF_BUCKETS)
 OPEN_TO_ALL = ("/healthz", "/readyz")
 
@@ -42,7 +44,19 @@ class App:
         self._media = MediaFiles(services.store, media.redirect_seconds if media.redirect else None)
         self._thumbnails = ThumbnailFiles(services.thumbnails, services.thumbnail_store)
         self._running = Running()
-        self._conversation = ConversationEndpoint(services.conversations, server.max_request_bytes, self._running)
+        self._conversation = ConversationEndpoint(
+            services.conversations,
+            server.max_request_bytes,
+            services.settings.conversation.max_upload_bytes,
+            self._running,
+        )
+        self._upload = UploadEndpoint(
+            services.uploads,
+            services.attachments,
+            server.max_request_bytes,
+            services.settings.conversation.max_upload_bytes,
+            self._running,
+        )
         self._bucket_files = BucketFiles(services.bucket_dir, services.bucket_media)
         self._buckets = BucketPaths(services.buckets, self._running)
         self._router = Late(lambda: asyncio.to_thread(_build_router, services))
@@ -134,6 +148,8 @@ class App:
         path: str = scope["path"]
         if path.startswith(FILES):
             return self._buckets.find(scope)
+        if path == UPLOADS and scope["method"] == "POST":
+            return self._upload
         below = (endpoint for prefix, endpoint in self._below.items() if path.startswith(prefix))
         return self._bare.get(path) or next(below, None)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,12 +16,16 @@ from mediary.errors import BadRequestError, FieldError, MediaryError, MethodNotA
 from mediary.server.errors import DEFECT, error_body, error_headers
 from mediary.server.openapi import ERROR, add_hot_paths
 from mediary.server.openapi_buckets import BUCKET_PATHS
+from mediary.server.openapi_uploads import UPLOAD_PATHS
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
 from mediary.server.routes.buckets import bucket_routes
+from mediary.server.routes.cookies import cookie_routes
 from mediary.server.routes.health import health_routes
 from mediary.server.routes.library import library_routes
 from mediary.server.routes.models import model_routes
+from mediary.server.routes.uploads import upload_routes
 from mediary.services import Services
+from mediary.settings import Settings
 
 
 def build_router(services: Services) -> FastAPI:
@@ -37,17 +42,26 @@ def build_router(services: Services) -> FastAPI:
         model_routes(services.conversations.providers),
         library_routes(services.library, services.settings.media.max_bytes),
         bucket_routes(services.buckets),
+        cookie_routes(services.jar, _hosts(services.settings), services.settings.server.max_request_bytes),
+        upload_routes(services.uploads),
         health_routes(services),
     )
     for router in app.state.routers:
         app.include_router(router)
-    add_hot_paths(app, BUCKET_PATHS)
+    add_hot_paths(app, BUCKET_PATHS | UPLOAD_PATHS)
     app.add_middleware(HeadAsGet)
     app.add_exception_handler(MediaryError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(Exception, _answer_defect)
     return app
+
+
+def _hosts(settings: Settings) -> set[str]:
+    """The hosts of all that is configured."""
+    places = (table.base_url for table in settings.uploads.values())
+    providers = (table.base_url for table in settings.providers.values())
+    return {host for url in (*places, *providers) if url and (host := urlsplit(url).hostname)}
 
 
 class HeadAsGet:

@@ -1,19 +1,29 @@
 """`POST /backend-api/v2/conversation`: a plain ASGI endpoint, for its stream must cost little."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mediary.conversations.attachments import Attachment
+from mediary.conversations.held import Held
+from mediary.conversations.holder import LIMIT, Holder
 from mediary.conversations.request import ConversationRequest, decode_request
 from mediary.conversations.turn import Conversations
 from mediary.errors import FieldError, MethodNotAllowedError
-from mediary.server.limits import Body, check_declared_length
+from mediary.server.held_parts import hold_file, read_field
+from mediary.server.limits import USUAL, Body, check_declared_length
 from mediary.server.long_answers import LongWork, Running, until_gone
 from mediary.server.protocol import Receive, Scope, Send
 from mediary.server.sse import TURN, EventStream
 
+if TYPE_CHECKING:
+    from mediary.server.multipart import Part
+
 IN_PASSING = 1024 * 1024
 """Bytes of JSON that are decoded on the event loop."""
+MAX_URL = 64 * 1024
+"""Bytes of a URL in a field."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -21,16 +31,20 @@ class Question:
     """What a client sent: the request, and in a form its files and the URLs of further ones."""
 
     request: ConversationRequest
-    files: tuple[Attachment, ...] = ()
+    files: tuple[Held, ...] = ()
     urls: tuple[str, ...] = ()
 
 
 class ConversationEndpoint:
-    """Takes the question, streams the answer."""
+    """Takes the question, streams the answer.
 
-    def __init__(self, conversations: Conversations, max_bytes: int, running: Running) -> None:
+    `max_bytes` is what the JSON of a question may have, `max_form_bytes` a form with its files.
+    """
+
+    def __init__(self, conversations: Conversations, max_bytes: int, max_form_bytes: int, running: Running) -> None:
         self._conversations = conversations
         self._max_bytes = max_bytes
+        self._max_form_bytes = max_form_bytes
         self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,42 +53,54 @@ class ConversationEndpoint:
             raise MethodNotAllowedError(scope["method"], ("POST",))
         headers = dict(scope["headers"])
         user = (headers.get(b"x-user") or headers.get(b"x_user") or b"").decode("latin-1") or None
-        question = await self._read(scope, receive, headers.get(b"content-type", b""))
-        gone = asyncio.create_task(until_gone(receive))
-        try:
-            preparing = self._conversations.prepare(question.request, question.files, question.urls, user)
-            turn = await LongWork(preparing).done(gone)
-            if turn is None:
-                return
-            self._running.check()
-            stream = EventStream(self._conversations.events(turn), TURN, turn.request.timeout)
-            with self._running.hold(stream):
-                await stream.send(gone, send)
-        finally:
-            gone.cancel()
+        async with self._conversations.holder() as holder:
+            question = await self._read(scope, receive, headers.get(b"content-type", b""), holder)
+            gone = asyncio.create_task(until_gone(receive))
+            try:
+                preparing = self._conversations.prepare(question.request, holder, question.files, question.urls, user)
+                turn = await LongWork(preparing).done(gone)
+                if turn is None:
+                    return
+                self._running.check()
+                stream = EventStream(self._conversations.events(turn), TURN, turn.seconds)
+                with self._running.hold(stream):
+                    await stream.send(gone, send)
+            finally:
+                gone.cancel()
 
-    async def _read(self, scope: Scope, receive: Receive, content_type: bytes) -> Question:
-        check_declared_length(scope, self._max_bytes)
-        body = Body(receive, self._max_bytes)
-        if content_type.startswith(b"multipart/form-data"):
-            return await self._read_form(scope, body)
-        return Question(await _decode(await body.read()))
-
-    async def _read_form(self, scope: Scope, body: Body) -> Question:
+    async def _read(self, scope: Scope, receive: Receive, content_type: bytes, holder: Holder) -> Question:
+        if not content_type.startswith(b"multipart/form-data"):
+            check_declared_length(scope, self._max_bytes)
+            return Question(await _decode(await Body(receive, self._max_bytes).read()))
         # imported here: the first answer after a start should not wait for it
-        from mediary.server.forms import read_form
+        from mediary.server.multipart import read_parts
 
-        async with read_form(scope, body, self._max_bytes) as form:
-            question = form.get("json")
-            if not isinstance(question, str):
-                raise FieldError("json", "the form needs the request as JSON in this field")
-            files = [
-                Attachment(item.filename or "file", await item.read())
-                for item in form.getlist("files")
-                if not isinstance(item, str)
-            ]
-            urls = tuple(item for item in form.getlist("media_url") if isinstance(item, str) and item)
-            return Question(await _decode(question.encode()), tuple(files), urls)
+        check_declared_length(scope, self._max_form_bytes, LIMIT)
+        parts = read_parts(content_type, Body(receive, self._max_form_bytes, LIMIT))
+        self._running.check()
+        work = LongWork(self._read_form(parts, holder))
+        with self._running.hold(work):
+            question = await work.done()
+        assert question is not None
+        return question
+
+    async def _read_form(self, parts: "AsyncGenerator[Part, None]", holder: Holder) -> Question:
+        """The fields in any order; files go where they are held as they come."""
+        request: ConversationRequest | None = None
+        files: list[Held] = []
+        urls: list[str] = []
+        async with aclosing(parts):
+            async for part in parts:
+                match part.field:
+                    case "json":
+                        request = await _decode(await read_field(part, self._max_bytes, USUAL))
+                    case "media_url":
+                        urls.append((await read_field(part, MAX_URL)).decode("utf-8", "replace"))
+                    case "files" if part.filename is not None:
+                        files += await hold_file(part, holder)
+        if request is None:
+            raise FieldError("json", "the form needs the request as JSON in this field")
+        return Question(request, tuple(files), tuple(filter(None, urls)))
 
 
 async def _decode(body: bytes) -> ConversationRequest:

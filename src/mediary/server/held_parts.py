@@ -1,0 +1,36 @@
+"""Fields and files of a form, read as they come: fields whole, files to where they are held."""
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from mediary.conversations.held import Held
+from mediary.conversations.holder import Holder
+from mediary.errors import TooLargeError
+
+if TYPE_CHECKING:
+    from mediary.server.multipart import Part
+
+
+async def hold_file(part: "Part", holder: Holder) -> list[Held]:
+    """The file; a browser sends an empty one without a name for a field that was left empty: it is none."""
+    first = await anext(part.chunks, b"")
+    if not first and not part.filename:
+        return []
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield first
+        async for chunk in part.chunks:
+            yield chunk
+
+    return [await holder.take(part.filename or "", chunks())]
+
+
+async def read_field(part: "Part", limit: int, setting: str = "") -> bytes:
+    """The value of a field; TooLargeError for one of more than `limit` bytes, which is the `setting`."""
+    value = bytearray()
+    async for chunk in part.chunks:
+        value += chunk
+        if len(value) > limit:
+            named = f" ({setting})" if setting else ""
+            raise TooLargeError(f"the field {part.field} may have {limit} bytes at most{named}")
+    return bytes(value)

@@ -1,0 +1,92 @@
+"""The OpenAPI description of the upload to a provider, which stands beside the router."""
+
+from typing import Any
+
+from mediary.server.openapi import ERROR
+
+_TEXT = {"type": "string"}
+_FIELDS: dict[str, Any] = {
+    "provider": _TEXT | {"description": "A provider that takes uploads, or a table of `uploads`"},
+    "model": _TEXT | {"description": "The model that they are for, where that matters"},
+    "text": _TEXT | {"description": "The text of the message"},
+    "api_key": _TEXT | {"description": "Stands in for the one of the settings"},
+}
+_REFERENCE = {
+    "oneOf": [
+        _TEXT | {"description": "`/media/…`, `/files/<bucket>/media/…`, a data URI or an http(s) URL"},
+        {
+            "type": "object",
+            "required": ["bucket_id", "name"],
+            "properties": {"bucket_id": _TEXT, "name": _TEXT},
+        },
+    ]
+}
+_UPLOADED = {
+    "type": "object",
+    "required": ["id", "provider", "flow", "name", "type", "size", "file", "cached", "expires_at"],
+    "properties": {
+        "id": _TEXT,
+        "provider": _TEXT,
+        "flow": _TEXT,
+        "name": _TEXT,
+        "type": _TEXT | {"description": "What its bytes say"},
+        "size": {"type": "integer"},
+        "file": {"type": "object", "description": "The provider's own entry"},
+        "cached": {"type": "boolean", "description": "Nothing had to be sent"},
+        "expires_at": {"type": "number", "nullable": True, "description": "Unix seconds"},
+    },
+}
+
+UPLOAD_PATHS: dict[str, Any] = {
+    "/backend-api/v2/uploads": {
+        "post": {
+            "tags": ["uploads"],
+            "summary": "Carry files to a provider by its own protocol, each once",
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "multipart/form-data": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["provider", "files"],
+                            "properties": {
+                                **_FIELDS,
+                                "cookies": _TEXT | {"description": "A JSON object of names and values"},
+                                "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                            },
+                        }
+                    },
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["provider", "files"],
+                            "properties": {
+                                **_FIELDS,
+                                "cookies": {"type": "object", "additionalProperties": _TEXT},
+                                "files": {"type": "array", "items": _REFERENCE},
+                            },
+                        }
+                    },
+                },
+            },
+            "responses": {
+                "200": {
+                    "description": "They lie there",
+                    "content": {
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "required": ["uploads", "message"],
+                                "properties": {
+                                    "uploads": {"type": "array", "items": _UPLOADED},
+                                    "message": {"type": "object", "description": "The provider's form of a message"},
+                                },
+                            }
+                        }
+                    },
+                },
+                **{str(status): ERROR for status in (400, 401, 404, 413, 415, 422, 429, 502, 504)},
+            },
+        }
+    }
+}
