@@ -1,7 +1,7 @@
 """Mediary: a self-hosted backend between people and AI providers that keeps the media."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.metadata import version
@@ -17,6 +17,9 @@ from mediary.media.item import Found, ItemFilter, ItemPage, MediaItem, SearchQue
 from mediary.media.library import MediaLibrary
 from mediary.media.responses import AudioResponse, ImageResponse, MediaResponse, VideoResponse
 from mediary.names import get_filename, get_source_url, secure_filename
+from mediary.uploads.records.entry import Upload
+from mediary.uploads.room import UploadRoom
+from mediary.uploads.senders.aliyun_oss import get_oss_headers
 
 if TYPE_CHECKING:
     from mediary.services import Services
@@ -35,6 +38,8 @@ __all__ = [
     "MediaResponse",
     "MediaryError",
     "SearchQuery",
+    "Upload",
+    "UploadRoom",
     "VideoResponse",
     "__version__",
     "copy_media",
@@ -42,13 +47,16 @@ __all__ = [
     "get_filename",
     "get_media_dir",
     "get_media_extension",
+    "get_oss_headers",
     "get_source_url",
     "is_accepted_format",
     "is_allowed_extension",
     "open_buckets",
     "open_library",
+    "open_uploads",
     "save_response_media",
     "secure_filename",
+    "upload",
 ]
 
 
@@ -103,6 +111,53 @@ async def open_buckets(
         yield BucketLibrary(services.buckets)
     finally:
         await services.close()
+
+
+@asynccontextmanager
+async def open_uploads(data: str | Path | None = None, config: str | Path | None = None) -> AsyncIterator[UploadRoom]:
+    """The uploads of a data folder, by default the current one, as its `mediary.toml` or `config` says.
+
+    A server may run beside it. SettingsError if the settings, the folder or the database cannot be used.
+
+    ```py
+    from pathlib import Path
+
+    from mediary import open_uploads
+
+    async with open_uploads("data") as uploads:
+        first = await uploads.upload(Path("report.pdf"), "Example")
+        again = await uploads.upload(Path("report.pdf"), "Example")
+        assert again.cached and again.file.id == first.file.id
+        print(uploads.message([first], "What does it say?"))
+    ```
+    """
+    services = await _services(data, config)
+    try:
+        yield services.uploads
+    finally:
+        await services.close()
+
+
+async def upload(
+    file: Path | str | bytes,
+    provider: str,
+    *,
+    name: str | None = None,
+    model: str | None = None,
+    api_key: str | None = None,
+    cookies: Mapping[str, str] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    data: str | Path | None = None,
+    config: str | Path | None = None,
+) -> Upload:
+    """Carry one file to a provider by its own protocol, unless it lies there already: `UploadRoom.upload`.
+
+    `data` and `config` are as in `open_uploads`, which is what to use for several.
+    """
+    async with open_uploads(data, config) as uploads:
+        return await uploads.upload(
+            file, provider, name=name, model=model, api_key=api_key, cookies=cookies, progress=progress
+        )
 
 
 async def _services(data: str | Path | None, config: str | Path | None) -> "Services":

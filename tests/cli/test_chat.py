@@ -44,6 +44,29 @@ def test_a_question_can_come_through_a_pipe(tmp_path: Path) -> None:
     assert done.stdout
 
 
+def test_a_question_can_be_about_files(tmp_path: Path) -> None:
+    (tmp_path / "hours.txt").write_text("The harbour opens at six.")
+    (tmp_path / "prices.txt").write_text("Mooring costs nine crowns.")
+
+    done = chat(
+        tmp_path, "When does the harbour open, and what does mooring cost?", "-f", "hours.txt", "--file", "prices.txt"
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "opens at six" in done.stdout
+    assert "prices.txt" in done.stdout
+
+
+def test_a_file_that_cannot_be_sent_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.exe").write_bytes(b"MZ\0\1")
+
+    missing, wrong = chat(tmp_path, "What is it?", "-f", "none.pdf"), chat(tmp_path, "What is it?", "-f", "a.exe")
+
+    assert (missing.returncode, wrong.returncode) == (1, 1)
+    assert missing.stderr == "mediary: There is no file 'none.pdf'\n"
+    assert "Local does not take a.exe" in wrong.stderr
+
+
 def test_it_says_where_a_picture_was_saved(tmp_path: Path) -> None:
     done = chat(tmp_path, "A quiet sea", "-p", "Local", "-m", "picture")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,12 @@ def chat(
     prompt: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
     provider: Annotated[str | None, typer.Option("-p", "--provider", help="Who answers.", show_default=False)] = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="Which model.", show_default=False)] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="A file to ask about; may be given again.", show_default=False
+        ),
+    ] = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -35,7 +42,7 @@ def chat(
         )
         settings = load_settings(config, data)
         configure_logging(LogSettings(level="error"))
-        if not asyncio.run(take_turn(settings, request)):
+        if not asyncio.run(take_turn(settings, request, file or [])):
             raise typer.Exit(1)
 
 
@@ -45,8 +52,8 @@ def _read_question() -> str:
     return sys.stdin.read()
 
 
-async def take_turn(settings: Settings, request: ConversationRequest) -> bool:
-    """Take the turn; whether it ended well."""
+async def take_turn(settings: Settings, request: ConversationRequest, paths: Iterable[Path] = ()) -> bool:
+    """Take the turn, with files of this machine; whether it ended well."""
     # imported here: `--help` should not wait for it
     from mediary.media.directories import get_media_dir
     from mediary.services import Services
@@ -55,10 +62,12 @@ async def take_turn(settings: Settings, request: ConversationRequest) -> bool:
     screen = Screen(get_media_dir(settings.data))
     try:
         await services.conversations.providers.discover()
-        turn = await services.conversations.prepare(request)
-        async with aclosing(services.conversations.events(turn)) as events:
-            async for event in events:
-                screen.show(event)
+        async with services.conversations.holder() as holder:
+            files = [await holder.of_path(path.absolute()) for path in paths]
+            turn = await services.conversations.prepare(request, holder, files)
+            async with aclosing(services.conversations.events(turn)) as events:
+                async for event in events:
+                    screen.show(event)
     finally:
         await to_its_end(services.close())
     return screen.good

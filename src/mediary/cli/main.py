@@ -7,6 +7,7 @@ from mediary.cli.bucket.app import app as bucket
 from mediary.cli.chat import chat
 from mediary.cli.media.app import app as media
 from mediary.cli.serve import serve
+from mediary.cli.upload import upload
 
 app = typer.Typer(
     help="A self-hosted backend between people and AI providers that keeps the media.",
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(chat)
+app.command()(upload)
 app.add_typer(media, name="media")
 app.add_typer(bucket, name="bucket")
 

@@ -87,11 +87,14 @@ def counted(number: int, one: str) -> str:
 class Bar:
     """How far a work has come, on standard error if that is a terminal, and only if it takes its time.
 
-    At Ctrl-C it says how far that was, and `stopped`, if that is given: what it means.
+    Numbers stand on it `in_words`. At Ctrl-C it says how far that was, and `stopped`, if that is given: what it means.
     """
 
-    def __init__(self, what: str, *, stopped: str | None = None) -> None:
+    def __init__(
+        self, what: str, *, stopped: str | None = None, in_words: Callable[[int], str] = "{:,}".format
+    ) -> None:
         self._what = what
+        self._in_words = in_words
         self._stopped = stopped
         self._reached = "the beginning"
         self._begin = time.monotonic()
@@ -109,7 +112,7 @@ class Bar:
 
     def __call__(self, done: int, total: int | None, size: int = 0) -> None:
         """So much is done of so much; `size` is the bytes that went by."""
-        self._reached = f"{done:,} of {total:,}" if total else f"{done:,}"
+        self._reached = self._in_words(done) + (f" of {self._in_words(total)}" if total else "")
         if self._progress is None:
             if time.monotonic() - self._begin < VISIBLE_AFTER:
                 return

@@ -123,7 +123,8 @@ class Tally:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if isinstance(error, asyncio.CancelledError):
             counts = {self._done_to: self.done, "left out": self.skipped, "failed": self.failed}
-            note("mediary: stopped; " + ", ".join(f"{number:,} {what}" for what, number in counts.items() if number))
+            said = [f"{number:,} {what}" for what, number in counts.items() if number]
+            note("; ".join(["mediary: stopped", ", ".join(said)] if said else ["mediary: stopped"]))
 
     async def attempt(self, what: str, work: Awaitable[T]) -> T | None:
         """Do it for one of them; None where an error of the product stands in the way, which is said."""
