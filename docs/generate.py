@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from inspect import Parameter, getdoc, signature
 from pathlib import Path
 from textwrap import indent
-from typing import Any, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
@@ -14,7 +15,8 @@ from typer import Typer
 from typer.models import ArgumentInfo, ParameterInfo
 
 from mediary.cli.main import app
-from mediary.settings import PREFIX, Section, Settings
+from mediary.plugins import load, registered
+from mediary.settings import PREFIX, Section, Settings, UploadPolicy
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 WIDTH = 110
@@ -37,6 +39,10 @@ PUBLIC = (
     "buckets/summary.py",
     "buckets/intake/taken.py",
     "buckets/passages/passage.py",
+    "uploads/room.py",
+    "uploads/records/entry.py",
+    "uploads/base.py",
+    "uploads/flow.py",
     "names.py",
     "formats.py",
     "plugins.py",
@@ -49,7 +55,7 @@ PUBLIC = (
 
 def settings_page() -> str:
     """Every setting, from the models of `settings`."""
-    return "# Settings\n\n" + NOTE + SETTINGS_INTRODUCTION + "".join(_tables(Settings, ""))
+    return "".join(["# Settings\n\n", NOTE, SETTINGS_INTRODUCTION, *_tables(Settings, ""), *_flows()])
 
 
 SETTINGS_INTRODUCTION = f"""A setting is taken from the first that has it: the command line, the variables of the
@@ -57,7 +63,7 @@ environment, the file `mediary.toml` in the data folder (or the one that `--conf
 or variable stops the start; the message names the nearest right one.
 
 A variable is `{PREFIX}`, the table and the key, in capitals: `{PREFIX}SERVER_PORT=8081`. A list is written as JSON, and
-so are all providers together in `{PREFIX}PROVIDERS`.
+so are all providers together in `{PREFIX}PROVIDERS`, and all places to upload to in `{PREFIX}UPLOADS`.
 
 A secret is the value itself, `env:NAME` for the variable NAME, or `file:PATH` for the content of a file.
 """
@@ -66,21 +72,43 @@ A secret is the value itself, `env:NAME` for the variable NAME, or `file:PATH` f
 def _tables(section: type[BaseModel], table: str) -> Iterator[str]:
     """The table of a section, then those of the sections in it."""
     inner = {name: found for name, field in section.model_fields.items() if (found := _section(field.annotation))}
+    field_of = {name: field.annotation for name, field in section.model_fields.items()}
     heading = f"`[{table}]`" if table else "At the top"
-    with_variables = not table.startswith("providers.")
+    with_variables = ".NAME" not in table
     yield f"\n## {heading}\n\n"
     if table:
         yield f"{section.__doc__}\n\n"
     yield "| key |" + (" variable |" if with_variables else "") + " type | default | meaning |\n"
     yield "|---|" + ("---|" if with_variables else "") + "---|---|---|\n"
     for name, field in section.model_fields.items():
-        if name in inner:
+        if name in inner and not table:
             continue
         variable = f" `{PREFIX}{f'{table}_{name}'.strip('_').upper()}` |" if with_variables else ""
         default = "required" if field.default is PydanticUndefined else _default(field.default)
         yield f"| `{name}` |{variable} {_type(field.annotation)} | {default} | {field.description} |\n"
     for name, found in inner.items():
-        yield from _tables(found, f"{name}.NAME" if name == "providers" else name)
+        yield from _tables(
+            found, f"{table}.{name}".strip(".") + (".NAME" if get_origin(field_of[name]) is dict else "")
+        )
+
+
+def _flows() -> Iterator[str]:
+    """The own keys of each upload flow, from its options."""
+    yield FLOWS_INTRODUCTION
+    for flow in sorted(registered("uploads")):
+        kind = load("uploads", flow)
+        about = (getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
+        yield f"\n### `{flow}`\n\n{about}\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
+        for name, field in kind.options_type.model_fields.items():
+            yield f"| `{name}` | {_type(field.annotation)} | {_default(field.default)} | {field.description} |\n"
+
+
+FLOWS_INTRODUCTION = """
+## The flows' own keys
+
+They stand in `[uploads.NAME]` or `[providers.NAME.uploads]`, beside the keys above. What they are for:
+[attach files to a question](../how-to/uploads.md), [upload to a web service](../how-to/web-uploads.md).
+"""
 
 
 def _section(annotation: Any) -> type[Section] | None:
@@ -91,9 +119,16 @@ def _section(annotation: Any) -> type[Section] | None:
 def _type(annotation: Any) -> str:
     """A type in plain words."""
     text = str(annotation)
+    one = next((each for each in get_args(annotation) if each is not NoneType), annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = one
     if isinstance(annotation, type) and annotation in PLAIN:
         return PLAIN[annotation]
-    if "Literal" in text:
+    if isinstance(annotation, type) and issubclass(annotation, UploadPolicy):
+        return "text, or table"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table of " + ", ".join(f"`{name}`" for name in annotation.model_fields)
+    if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
     if "dict" in text:
         return "table of secrets" if SecretStr.__name__ in text else "table"
@@ -110,6 +145,8 @@ def _default(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return "`[" + ", ".join(f'"{each}"' for each in value) + "]`"
     if isinstance(value, int) and value and value % 1024**2 == 0:
         whole, unit = (value // 1024**3, "GiB") if value % 1024**3 == 0 else (value // 1024**2, "MiB")
         return f"`{value}` ({whole} {unit})"
