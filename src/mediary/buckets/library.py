@@ -7,13 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mediary.errors import MediaryError
+from mediary.buckets.naming import DOWNLOADS
+from mediary.errors import MediaryError, NotFoundError
 from mediary.storage.files import in_thread
 
 if TYPE_CHECKING:
     from mediary.buckets.bucket import Bucket
+    from mediary.buckets.crawl.base import Progress
     from mediary.buckets.document import Document
     from mediary.buckets.intake.taken import Taken
+    from mediary.buckets.intake.upload import Upload
+    from mediary.buckets.passages.ask import Readiness
     from mediary.buckets.passages.passage import Passage
     from mediary.buckets.room import BucketRoom
     from mediary.buckets.summary import BucketPage
@@ -28,7 +32,7 @@ class BucketLibrary:
     """Buckets by their ids; NotFoundError where there is none, BadRequestError where it cannot be an id."""
 
     def __init__(self, room: "BucketRoom") -> None:
-        self.room = room
+        self._room = room
 
     async def add(
         self,
@@ -50,8 +54,34 @@ class BucketLibrary:
         return await self._take(bucket, name or NAMELESS, source, language)
 
     async def _take(self, bucket: str, name: str, chunks: AsyncIterable[bytes], language: str | None) -> "Taken":
-        opened = await self.room.buckets.open(bucket)
-        return await self.room.intake.take(opened, name, chunks, language=language)
+        opened = await self._room.buckets.open(bucket)
+        return await self._room.intake.take(opened, name, chunks, language=language)
+
+    @asynccontextmanager
+    async def upload(self, bucket: str, *, language: str | None = None) -> "AsyncIterator[Upload]":
+        """Take several files into a bucket, which is made if it is not there: what is alike in them is done once.
+
+        What was taken stays, however the block ends.
+        """
+        opened = await self._room.buckets.open(bucket)
+        async with self._room.intake.upload(opened, language=language) as upload:
+            yield upload
+
+    async def crawl(self, bucket: str, *, refresh: bool = True) -> "AsyncGenerator[Progress, None]":
+        """Fetch what the bucket's list of URLs names; the steps as they are done. One that was stopped goes on.
+
+        NotFoundError if there is no list. If all was fetched, `refresh` asks whether it has changed.
+        """
+        found = await self.get(bucket)
+        if not (found.folder / DOWNLOADS).is_file():
+            raise NotFoundError(f"the bucket {found.id} has no list of URLs: name some")
+        async with aclosing(self._room.crawler.run(found, refresh=refresh)) as steps:
+            async for step in steps:
+                yield step
+
+    async def readiness(self, bucket: str) -> "Readiness":
+        """Which documents can be asked already, which are late, and which failed."""
+        return await self._room.passages.look(await self.get(bucket))
 
     async def read(self, bucket: str, *, refine: bool = False, delete_files: bool = False) -> AsyncGenerator[str, None]:
         """The text of a bucket as it becomes ready, document by document; `refine` leaves the sentences that carry it.
@@ -59,8 +89,8 @@ class BucketLibrary:
         `delete_files` removes the files that texts were made from, when their texts are safe.
         """
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        found = await self.room.buckets.get(bucket)
-        async with aclosing(self.room.reading.text(found, refine=refine, delete_files=delete_files)) as pieces:
+        found = await self._room.buckets.get(bucket)
+        async with aclosing(self._room.reading.text(found, refine=refine, delete_files=delete_files)) as pieces:
             async for piece in pieces:
                 yield decoder.decode(piece)
 
@@ -68,13 +98,13 @@ class BucketLibrary:
         self, bucket: str, question: str, *, max_chars: int = MAX_CHARS, seconds: float = ASK_SECONDS
     ) -> "tuple[Passage, ...]":
         """The passages that bear on a question, best first; late texts are waited for, `seconds` at most."""
-        found = await self.room.buckets.get(bucket)
-        await self.room.passages.prepare(found, seconds)
-        return tuple(await self.room.passages.find(found, question, max_chars))
+        found = await self._room.buckets.get(bucket)
+        await self._room.passages.prepare(found, seconds)
+        return tuple(await self._room.passages.find(found, question, max_chars))
 
     async def list(self, cursor: str | None = None, limit: int = 100) -> "BucketPage":
         """The buckets in the order of their ids, a page of them."""
-        return await self.room.buckets.list(cursor, limit)
+        return await self._room.buckets.list(cursor, limit)
 
     async def documents(self, bucket: str) -> "tuple[Document, ...]":
         """The documents of a bucket in the order of its manifest."""
@@ -82,11 +112,11 @@ class BucketLibrary:
 
     async def get(self, bucket: str) -> "Bucket":
         """A bucket itself."""
-        return await self.room.buckets.get(bucket)
+        return await self._room.buckets.get(bucket)
 
     async def remove(self, bucket: str) -> None:
         """Delete a bucket with all that is in it."""
-        await self.room.delete(bucket)
+        await self._room.delete(bucket)
 
 
 @asynccontextmanager

@@ -55,10 +55,9 @@ def add(
 
     async def work(buckets: "BucketLibrary") -> Tally:
         wanted = await asyncio.to_thread(lambda: list(_walked(sources, name)))
-        opened = await buckets.room.buckets.open(bucket)
         with Tally("added") as tally, Bar("adding") as bar:
             for at in range(0, len(wanted), BATCH):
-                async with buckets.room.intake.upload(opened, language=language) as upload:
+                async with buckets.upload(bucket, language=language) as upload:
                     for number, file in enumerate(wanted[at : at + BATCH], at):
                         bar(number, len(wanted))
                         await tally.attempt(str(file.path or STANDARD_INPUT), _take(upload, file))

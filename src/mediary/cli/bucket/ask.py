@@ -66,7 +66,7 @@ async def _with_bar(buckets: "BucketLibrary", bucket: str, asking: Coroutine[Any
     try:
         with Bar("reading documents") as bar:
             while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
-                readiness = await buckets.room.passages.look(await buckets.get(bucket))
+                readiness = await buckets.readiness(bucket)
                 read = len(readiness.ready) + len(readiness.failed)
                 bar(read, read + len(readiness.late))
         return await task

@@ -12,7 +12,7 @@ from mediary.cli.bucket.session import Bucket, run
 from mediary.cli.media.session import AsJson, Tally, emit, note
 from mediary.cli.options import Config, Data
 from mediary.cli.terminal import Bar, in_a_line
-from mediary.errors import BadRequestError, NotFoundError
+from mediary.errors import BadRequestError
 
 if TYPE_CHECKING:
     from mediary.buckets.crawl.base import Progress
@@ -47,12 +47,9 @@ def crawl(
     async def work(buckets: "BucketLibrary") -> Tally:
         if urls:
             await _set_list(buckets, bucket, {"urls": urls, **options})
-        found = await buckets.get(bucket)
-        if not (found.folder / DOWNLOADS).is_file():
-            raise NotFoundError(f"the bucket {found.id} has no list of URLs: name some")
         again = "the same command without URLs goes on from there"
         with Tally("fetched") as tally, Bar("fetching", stopped=again) as bar:
-            async with aclosing(buckets.room.crawler.run(found, refresh=True)) as steps:
+            async with aclosing(buckets.crawl(bucket)) as steps:
                 async for step in steps:
                     bar(step.count, step.total)
                     _tell(step, tally, bar, json=json)
