@@ -47,7 +47,7 @@ const complaint = ({ method, url, headers }) => {
   if (method !== "POST" || url !== PAGE) return "another page";
   if (headers.accept !== "text/x-component") return "accept";
   if (headers["content-type"] !== "text/plain;charset=UTF-8") return "content-type";
-  if (headers.referer !== `http://127.0.0.1:${port}${PAGE}`) return "referer";
+  if (headers.referer !== `http://${headers.host}${PAGE}`) return "referer";
   if (!COOKIES[headers.cookie]) return "cookie";
   if (!headers["content-length"]) return "content-length";
 };

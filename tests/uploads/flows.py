@@ -27,7 +27,9 @@ class Service:
     """Takes files in three steps: a ticket, the bytes (whole, or in parts of four bytes), the receipt.
 
     `answers` holds what is answered next instead, by step: `ticket`, `part`, `receipt`, `remove`. A part waits for
-    `gate`; `arrived` is set when one has to, `left` when its connection is gone. Storage that sees credentials refuses.
+    `gate`; `arrived` is set when one has to, `left` when its connection is gone. To remove parts waits for
+    `hears`, and `told` is set before.
+    Storage that sees credentials refuses.
     """
 
     url: str = ""
@@ -46,6 +48,8 @@ class Service:
     expires_at: float | None = None
     damage: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    hears: asyncio.Event = field(default_factory=asyncio.Event)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     def answer(self, step: str, status: int, body: bytes = b"", **headers: str) -> None:
         """Answer so the next time somebody comes to that step."""
@@ -93,6 +97,8 @@ class Service:
     async def abort(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         self.aborted.append(name)
+        self.told.set()
+        await self.hears.wait()
         return web.Response(status=204 if self.begun.pop(name, None) is not None else 404)
 
     async def receipt(self, request: web.Request) -> web.Response:
@@ -123,6 +129,7 @@ async def serving() -> AsyncIterator[Service]:
     """The service, on loopback; its gate is open."""
     service = Service()
     service.gate.set()
+    service.hears.set()
     app = web.Application()
     app.router.add_post("/tickets", service.ticket)
     app.router.add_delete("/tickets/{name}", service.abandon)
@@ -186,6 +193,7 @@ class WholeTicket(Struct):
 
 class PlainOptions(Options):
     limit: int | None = None
+    purpose: str | None = None
 
 
 class _Ticket(Struct):
@@ -255,11 +263,12 @@ class Plain(Simple):
 
 
 class Named(Plain):
-    """The same bytes under another name are another file here, and for another model too."""
+    """The same bytes under another name are another file here, and for another model or purpose too."""
 
     flow = "named"
     names_matter = True
     models_matter = True
+    options_matter = ("purpose",)
 
 
 def table(url: str, **keys: Any) -> UploadSettings:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediary.uploads.expiry import LAST_MOMENT, expires_at
+from mediary.uploads.expiry import LAST_MOMENT, expires_at, read_moment
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "expiry_vectors.json").read_text())["vectors"]
 
@@ -102,3 +102,22 @@ def test_a_date_and_seconds_are_added(began: int, seconds: int, prefix: str):
 
 def test_values_may_be_escaped():
     assert expires_at(f"https://x/y?{quote('Expires')}={quote('1795176000', safe='')}") == NOON
+
+
+@pytest.mark.parametrize(
+    "when",
+    ["2030-01-02T03:04:05Z", "2030-01-02T03:04:05.000000999Z", "2030-01-02T04:04:05+01:00", "2030-01-02T03:04:05"],
+)
+def test_a_moment_in_words(when: str):
+    assert int(read_moment(when) or 0) == 1893553445
+
+
+# The year 1 is what some services write for "never".
+@pytest.mark.parametrize("when", [None, "", "tomorrow", "2030", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59"])
+def test_words_that_are_no_moment(when: str | None):
+    assert read_moment(when) is None
+
+
+@given(st.text(max_size=90))
+def test_any_words(text: str):
+    assert (read_moment(text) or 1.0) > 0

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,6 +27,7 @@ from mediary.errors import (
 )
 from mediary.net.client import HttpClient
 from mediary.settings import UploadSettings
+from mediary.testing.uploads import FlowContract
 from mediary.uploads.base import CachePolicy, Credentials, File, UploadedFile
 from mediary.uploads.expiry import expires_at
 from mediary.uploads.lmarena import LMArena
@@ -241,6 +242,17 @@ async def test_a_step_is_refused(
     assert steps(service.journal())[-1] == (SIGN if fault in ("lost", "unsigned") else GENERATE)
 
 
+@pytest.mark.usefixtures("no_delays")
+async def test_a_bad_moment_when_the_bytes_are_there(
+    service: LMArenaService, storage: Faulty, http: HttpClient, tmp_path: Path
+):
+    async with faulty(int(service.url.rpartition(":")[2])) as site:
+        site.once(Say(refusal(503)), lambda request: request.headers["next-action"] == SIGN)
+        assert await carry(flow_of(site.url, http), tmp_path)
+    assert len(storage.received) == 1
+    assert [request.headers["next-action"] for request in site.received] == [GENERATE, SIGN, SIGN]
+
+
 @pytest.mark.parametrize("action", ["generate_upload_url", "get_signed_url"])
 async def test_an_action_that_the_site_has_no_more(
     service: LMArenaService, http: HttpClient, tmp_path: Path, action: str
@@ -350,3 +362,24 @@ async def test_the_message_is_what_the_site_sends(service: LMArenaService, http:
         "content": "What is this?",
         "experimental_attachments": [{"name": file.id, "contentType": "image/png", "url": file.url}],
     }
+
+
+class TestContract(FlowContract):
+    @pytest.fixture
+    def secret(self) -> str:
+        return "arena-auth=ann"
+
+    @pytest.fixture
+    def flow(self, service: LMArenaService, storage: Faulty, http: HttpClient) -> LMArena:
+        return flow_of(service, http, cookies=COOKIES[0])
+
+    @pytest.fixture
+    def nobody(self, service: LMArenaService, http: HttpClient) -> LMArena:
+        return flow_of(service, http)
+
+    @pytest.fixture
+    def stored(self, service: LMArenaService) -> Callable[[UploadedFile], Awaitable[bytes]]:
+        async def read(file: UploadedFile) -> bytes:
+            return await asyncio.to_thread(service.links.read, file.id)
+
+        return read

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -29,6 +29,7 @@ from mediary.errors import (
 )
 from mediary.net.client import HttpClient
 from mediary.settings import NetSettings, UploadSettings
+from mediary.testing.uploads import FlowContract
 from mediary.uploads.base import Abandons, Attaches, Credentials, File, Removes, UploadedFile
 from mediary.uploads.delivery.delivery import Delivery
 from mediary.uploads.mistral_files import MistralFiles, MistralTicket
@@ -239,6 +240,13 @@ async def test_a_wrong_key(http: HttpClient, service: MistralService):
     assert "wrong-key" not in str(caught.value)
 
 
+async def test_a_bad_moment_when_the_file_is_there(http: HttpClient, service: MistralService, proxy: Faulty):
+    proxy.once(Say(refusal(503)), lambda request: "/url?" in request.target)
+    assert (await upload(make(http, f"{proxy.url}/v1"))).url
+    assert len(service.contents) == 1
+    assert len(proxy.received) == 3
+
+
 @pytest.mark.parametrize(
     ("status", "error"), [(403, MissingAuthError), (413, ProviderError), (422, ProviderError), (429, RateLimitError)]
 )
@@ -320,3 +328,24 @@ async def test_a_ticket_shows_no_key_and_can_be_written_down(http: HttpClient):
     ticket = await flow.ticket(PDF, flow.account(Credentials()))
     assert KEY not in repr(ticket)
     assert msgspec.json.decode(msgspec.json.encode(ticket), type=MistralTicket) == ticket
+
+
+class TestContract(FlowContract):
+    @pytest.fixture
+    def secret(self) -> str:
+        return KEY
+
+    @pytest.fixture
+    def flow(self, service: MistralService, http: HttpClient) -> MistralFiles:
+        return make(http, service.base_url)
+
+    @pytest.fixture
+    def nobody(self, service: MistralService, http: HttpClient) -> MistralFiles:
+        return MistralFiles("Mistral", UploadSettings(flow="mistral_files", base_url=service.base_url), http)
+
+    @pytest.fixture
+    def stored(self, service: MistralService) -> Callable[[UploadedFile], Awaitable[bytes]]:
+        async def read(file: UploadedFile) -> bytes:
+            return service.contents[file.id]
+
+        return read

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -30,6 +30,7 @@ from mediary.errors import (
 )
 from mediary.net.client import HttpClient
 from mediary.settings import NetSettings, UploadSettings
+from mediary.testing.uploads import FlowContract
 from mediary.uploads.base import Abandons, Attaches, Credentials, File, GoesOn, Removes, Sent, UploadedFile
 from mediary.uploads.delivery.delivery import Delivery
 from mediary.uploads.openai_files import OpenAIFiles, OpenAITicket
@@ -495,10 +496,10 @@ async def test_another_size_than_was_sent_is_damage_and_leaves_nothing(http: Htt
 
 
 async def test_a_file_that_the_service_cannot_use(http: HttpClient, service: OpenAIFilesService):
-    service.changes = {"status": "error", "status_details": "it is password protected"}
+    service.changes = {"status": "error", "status_details": f"it is password protected, {KEY}"}
     flow = make(http, service.base_url)
     delivery = Delivery(flow, PDF, flow.account(Credentials()), None, nothing, _begun)
-    with pytest.raises(ProviderError, match="password protected"):
+    with pytest.raises(ProviderError, match=r"password protected, …$"):
         await delivery.run()
     await delivery.give_up()
     assert not service.files
@@ -642,3 +643,29 @@ async def test_a_receipt_for_nothing(http: HttpClient):
     account = flow.account(Credentials())
     with pytest.raises(ProviderError, match="cannot be read"):
         await flow.receipt(PDF, account, await flow.ticket(PDF, account), Sent())
+
+
+class TestContract(FlowContract):
+    @pytest.fixture
+    def secret(self) -> str:
+        return KEY
+
+    @pytest.fixture
+    def file(self) -> File:
+        return PDF
+
+    @pytest.fixture(params=[make, in_parts])
+    def flow(self, request: pytest.FixtureRequest, service: OpenAIFilesService, http: HttpClient) -> OpenAIFiles:
+        made: OpenAIFiles = request.param(http, service.base_url)
+        return made
+
+    @pytest.fixture
+    def nobody(self, service: OpenAIFilesService, http: HttpClient) -> OpenAIFiles:
+        return OpenAIFiles("OpenAI", UploadSettings(flow="openai_files", base_url=service.base_url), http)
+
+    @pytest.fixture
+    def stored(self, service: OpenAIFilesService) -> Callable[[UploadedFile], Awaitable[bytes]]:
+        async def read(file: UploadedFile) -> bytes:
+            return service.contents[file.id]
+
+        return read

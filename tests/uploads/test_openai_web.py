@@ -29,6 +29,7 @@ from mediary.settings import UploadSettings
 from mediary.testing.uploads import FlowContract, send
 from mediary.uploads.base import Attaches, Credentials, File, GoesOn, Sent, UploadedFile
 from mediary.uploads.openai_web import OpenAIWeb, WebTicket, use_case
+from mediary.uploads.transport import ATTEMPTS
 
 __all__ = ["jump"]
 
@@ -246,7 +247,7 @@ def test_credentials_that_cannot_be_sent(flow: OpenAIWeb, credentials: Credentia
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, MissingAuthError), (403, MissingAuthError), (413, ProviderError), (500, ProviderUnavailableError)],
+    [(401, MissingAuthError), (403, MissingAuthError), (413, ProviderError), (422, ProviderError)],
 )
 @pytest.mark.parametrize("step", ["ticket", "receipt"])
 async def test_a_no_of_the_service(
@@ -257,6 +258,22 @@ async def test_a_no_of_the_service(
         await send(flow, picture, flow.account(Credentials()))
     assert str(caught.value) == "Web: no, …"
     assert service.steps == (["ticket"] if step == "ticket" else ["ticket", "receipt"])
+
+
+@pytest.mark.usefixtures("no_delays")
+async def test_a_bad_moment_when_the_bytes_are_there(flow: OpenAIWeb, service: OpenAIWebService, picture: File):
+    service.say("receipt", {"detail": "away"}, 503)
+    assert service.files[(await send(flow, picture, flow.account(Credentials()))).id].uploaded
+    assert service.steps == ["ticket", "receipt", "receipt"]
+    assert len(service.storage.received) == 1
+
+
+@pytest.mark.usefixtures("no_delays")
+async def test_a_receipt_that_never_comes(flow: OpenAIWeb, service: OpenAIWebService, picture: File):
+    for _ in range(ATTEMPTS):
+        service.say("receipt", {"detail": f"away, {ANN}"}, 500)
+    with pytest.raises(ProviderUnavailableError, match="away, …"):
+        await send(flow, picture, flow.account(Credentials()))
 
 
 async def test_a_token_that_nobody_knows(flow: OpenAIWeb, picture: File):
@@ -421,6 +438,16 @@ async def test_pictures_are_not_indexed(make: Make, service: OpenAIWebService, p
     flow = make(process=True)
     await send(flow, picture, flow.account(Credentials()))
     assert service.told[-1].body["index_for_retrieval"] is False
+
+
+async def test_words_about_processing_repeat_no_credential(make: Make, service: OpenAIWebService, paper: File):
+    flow = make(process=True)
+    account = flow.account(Credentials())
+    token = account.headers["Authorization"].removeprefix("Bearer ")
+    said = f"{token} may not read https://blob.example/a?sig=c2ln"
+    service.processing = [{"event": "file.processing.failed", "message": said}]
+    with pytest.raises(ProviderError, match=r"failed: … may not read https://blob\.example/a\?…$"):
+        await send(flow, paper, account)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from mediary.net.client import HttpClient
 from mediary.settings import UploadSettings
 from mediary.testing.uploads import FlowContract
 from mediary.uploads.base import Credentials, UploadedFile
-from mediary.uploads.delivery.uploader import Upload, Uploader
+from mediary.uploads.delivery.uploader import Uploader
 from mediary.uploads.qwen import Qwen
+from mediary.uploads.records.entry import Upload
 
 pytestmark = pytest.mark.usefixtures("no_delays")
 

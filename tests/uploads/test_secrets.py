@@ -82,11 +82,13 @@ async def test_nothing_goes_on_without_encryption_what_began_with_it(
 ):
     secure.answers = dict.fromkeys(("/b", "/files"), redirect(f"{elsewhere.origin}/b?sig=1", 307))
     transport = Transport("Web", believing, secure.url)
+    asked = (
+        transport.store("PUT", f"{secure.url}/b?sig=1", body=body)
+        if to_storage
+        else transport.api("POST", "/files", ACCOUNT, body=body)
+    )
     with pytest.raises(ProviderError, match="without encryption"):
-        if to_storage:
-            await transport.store("PUT", f"{secure.url}/b?sig=1", body=body)
-        else:
-            await transport.api("POST", "/files", ACCOUNT, body=body)
+        await asked
     assert elsewhere.asked == []
 
 
@@ -115,10 +117,27 @@ async def test_it_stays_within_the_origin(transport: Transport, storage: Scripte
     assert storage.asked[1].headers["x-oss-security-token"] == LENT.security_token
 
 
+@pytest.mark.parametrize("who", ["ann:pa55word@", "ann@", ":pa55word@"])
+async def test_a_link_that_holds_a_password_is_not_followed(storage: Scripted, http: HttpClient, who: str):
+    transport = Transport("Web", http, storage.origin)
+    link = storage.origin.replace("://", f"://{who}")
+    storage.play(whole(b"", f"Location: {link}/b", status=307))
+    for asking in (
+        transport.api("POST", "/files", ACCOUNT, json={}),
+        transport.store("PUT", f"{link}/b?sig=1", body=b"", headers={"authorization": "lent"}),
+    ):
+        with pytest.raises(ProviderError, match="Web: points to what") as caught:
+            await asking
+        assert "pa55word" not in str(caught.value)
+    assert [asked.path for asked in storage.asked] == ["/files"]
+
+
 # In refusals
 
 
-@pytest.mark.parametrize(("before", "behind"), [("", ""), ("<Code>SignatureDoesNotMatch</Code><Message>", "</Message>")])
+@pytest.mark.parametrize(
+    ("before", "behind"), [("", ""), ("<Code>SignatureDoesNotMatch</Code><Message>", "</Message>")]
+)
 async def test_a_storage_that_repeats_what_it_was_sent(
     transport: Transport, storage: Scripted, before: str, behind: str
 ):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +28,7 @@ from mediary.errors import (
 )
 from mediary.net.client import HttpClient
 from mediary.settings import UploadSettings
+from mediary.testing.uploads import FlowContract
 from mediary.uploads.base import CachePolicy, Credentials, File, UploadedFile
 from mediary.uploads.yupp import COOKIE, Yupp
 
@@ -363,3 +364,24 @@ async def test_nothing_shows_a_credential_or_a_signature(service: YuppService, h
     assert "sig=1" not in shown
     assert "X-Amz-Signature" in ticket.sender.url
     assert "X-Amz-Signature" not in shown
+
+
+class TestContract(FlowContract):
+    @pytest.fixture
+    def secret(self) -> str:
+        return TOKENS[0]
+
+    @pytest.fixture
+    def flow(self, service: YuppService, storage: Faulty, http: HttpClient) -> Yupp:
+        return flow_of(service, http, api_key=TOKENS[0])
+
+    @pytest.fixture
+    def nobody(self, service: YuppService, http: HttpClient) -> Yupp:
+        return flow_of(service, http)
+
+    @pytest.fixture
+    def stored(self, service: YuppService) -> Callable[[UploadedFile], Awaitable[bytes]]:
+        async def read(file: UploadedFile) -> bytes:
+            return await asyncio.to_thread(service.content, file.id.removeprefix("attachment-"))
+
+        return read

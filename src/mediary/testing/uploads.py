@@ -122,6 +122,7 @@ class FlowContract:
         assert all(isinstance(word, str) and word for word in (flow.flow, flow.name, flow.label))
         assert isinstance(flow.names_matter, bool)
         assert isinstance(flow.models_matter, bool)
+        assert all(hasattr(flow.options, key) for key in flow.options_matter)
         assert isinstance(flow.policy, CachePolicy)
         assert issubclass(flow.ticket_type, msgspec.Struct)
 
@@ -262,12 +263,14 @@ class FlowContract:
     async def test_it_keeps_credentials_to_itself(
         self, flow: Flow[Any], others: Credentials, file: File, model: str | None, secret: str | None
     ) -> None:
-        """No error and no `repr` holds a key or a cookie, neither of the settings nor of a request."""
+        """No error and no `repr` holds a key or a cookie, of the settings or of a request, nor what signs a link."""
         shown = [repr(flow), repr(others)]
         for account in (flow.account(Credentials()), flow.account(others)):
             try:
                 ticket = await flow.ticket(file, account, model)
                 shown += [repr(account), repr(ticket)]
+                links = [text.partition("?")[2] for text in _texts(msgspec.to_builtins(ticket)) if "://" in text]
+                assert not any(signed and signed in repr(ticket) for signed in links)
                 sent = await ticket.sender.send(flow.transport, file, Told())
                 shown.append(repr(await flow.receipt(file, account, ticket, sent)))
             except ProviderError as error:

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,12 +10,13 @@ import msgspec
 from msgspec import Struct
 from pydantic import Field
 
-from mediary.errors import ProviderError, UploadDamagedError
+from mediary.errors import ProviderError
 from mediary.net.client import HttpClient
 from mediary.providers.base import Takes
 from mediary.providers.http.service import with_version
 from mediary.settings import UploadSettings
 from mediary.uploads.base import Account, Credentials, File, Sent, UploadedFile
+from mediary.uploads.expiry import read_moment
 from mediary.uploads.flow import BaseFlow, Options
 from mediary.uploads.senders.multipart_form import MultipartForm
 from mediary.uploads.transport import Answer
@@ -72,6 +72,7 @@ class AnthropicFiles(BaseFlow[AnthropicFilesOptions]):
 
     flow = "anthropic_files"
     names_matter = True
+    options_matter = ("expires_in_seconds",)
     options_type = AnthropicFilesOptions
     ticket_type = AnthropicTicket
     question_headers: Mapping[str, str] = {}
@@ -101,18 +102,9 @@ class AnthropicFiles(BaseFlow[AnthropicFilesOptions]):
         if not stored.id:
             raise ProviderError(f"{self.name}: its answer has no id of the file")
         ticket.file_id = stored.id
-        if stored.size_bytes is not None and stored.size_bytes != file.size:
-            raise UploadDamagedError(f"{self.name}: has kept {stored.size_bytes} bytes of {file.name}, not {file.size}")
-        return UploadedFile(
-            id=stored.id,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
-            entry=msgspec.to_builtins(stored),
-            width=file.width,
-            height=file.height,
-            expires_at=self._expires_at(stored),
-        )
+        self.check_size(file, stored.size_bytes)
+        entry, ends_at = msgspec.to_builtins(stored), self._expires_at(stored)
+        return UploadedFile.of(file, stored.id, entry=entry, expires_at=ends_at)
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
         """A message of the Messages API: the files before the text, as Anthropic advises."""
@@ -145,12 +137,8 @@ class AnthropicFiles(BaseFlow[AnthropicFilesOptions]):
 
     def _expires_at(self, stored: FileMetadata) -> float | None:
         """When the service drops the file, in Unix seconds; what was asked for, where it does not tell."""
-        try:
-            end = datetime.fromisoformat(stored.expires_at or "")
-        except ValueError:
-            seconds = self.options.expires_in_seconds
-            return time.time() + seconds if seconds else None
-        return (end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp()
+        seconds = self.options.expires_in_seconds
+        return read_moment(stored.expires_at) or (time.time() + seconds if seconds else None)
 
     async def _delete(self, file_id: str, account: Account) -> None:
         path = f"/files/{quote(file_id, safe='')}"

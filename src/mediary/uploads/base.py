@@ -146,6 +146,31 @@ class UploadedFile(Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     reusable: bool = True
 
+    @classmethod
+    def of(
+        cls,
+        file: File,
+        id: str,  # noqa: A002 - its name here and everywhere
+        *,
+        entry: dict[str, Any] | None = None,
+        url: str | None = None,
+        expires_at: float | None = None,
+        reusable: bool = True,
+    ) -> "UploadedFile":
+        """What a flow makes of a file that has arrived."""
+        return cls(
+            id=id,
+            name=file.name,
+            media_type=file.media_type,
+            size=file.size,
+            entry=entry or {},
+            url=url,
+            width=file.width,
+            height=file.height,
+            expires_at=expires_at,
+            reusable=reusable,
+        )
+
     def __repr__(self) -> str:
         """Without what may hold a signed link."""
         return f"UploadedFile({self.id!r}, {self.name!r}, {self.media_type!r}, {self.size})"
@@ -171,7 +196,7 @@ class Flow(Protocol[T]):
     """An upload protocol, for one table of the settings; safe for many uploads at once.
 
     Made as `Flow(name, table, http)`. Every failure is a ProviderError with the service's own words and never with a
-    credential: `transport.api` sees to that.
+    credential: `transport.api` sees to that, and `transport.discreet` for words within a good answer.
     """
 
     flow: ClassVar[str]
@@ -182,11 +207,14 @@ class Flow(Protocol[T]):
     """Whether the provider stores the file's name, so that the same bytes under another name are another upload."""
     models_matter: ClassVar[bool]
     """Whether an upload is good for one model alone."""
+    options_matter: ClassVar[tuple[str, ...]]
+    """The flow's own keys that make another upload of the same bytes, such as what they are for."""
 
     name: str
     label: str
     transport: "Transport"
     policy: CachePolicy
+    options: Any
 
     def takes(self, model: str | None = None) -> Takes:
         """What can be uploaded."""
@@ -201,7 +229,11 @@ class Flow(Protocol[T]):
         ...
 
     async def receipt(self, file: File, account: Account, ticket: T, sent: Sent) -> UploadedFile:
-        """Tell the provider that they arrived, and wait until it has taken them."""
+        """Tell the provider that they arrived, and wait until it has taken them.
+
+        UploadDamagedError if it has other bytes: then the file is sent once more. `transport.persistently` is for
+        questions that may be asked twice, so that a bad moment does not cost the whole upload.
+        """
         ...
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:

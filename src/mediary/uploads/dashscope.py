@@ -17,7 +17,7 @@ from mediary.net.client import HttpClient
 from mediary.providers.base import Takes
 from mediary.settings import UploadSettings
 from mediary.uploads.base import Account, Credentials, File, Sent, UploadedFile
-from mediary.uploads.flow import BaseFlow, Options
+from mediary.uploads.flow import BaseFlow, OpenOptions
 from mediary.uploads.senders.multipart_form import MultipartForm
 
 KEPT_SECONDS = 48 * 3600.0
@@ -31,11 +31,12 @@ _gone = re.compile(
 )
 
 
-class DashScopeOptions(Options):
+class DashScopeOptions(OpenOptions):
     """What can be set in the table of a `dashscope` flow."""
 
-    types: tuple[str, ...] = Field(("image/*", "video/*", "audio/*"), description="Media types that are sent.")
-    max_bytes: int | None = Field(None, ge=1, description="The largest file that is sent; default: as it says itself.")
+    types: tuple[str, ...] = Field(
+        ("image/*", "video/*", "audio/*"), description="The media types that are sent there, such as `image/*`."
+    )
     model: str | None = Field(None, description="The model that uploads are for, where a request names none.")
 
 
@@ -44,9 +45,6 @@ class DashScopeTicket(Struct):
 
     sender: MultipartForm
     key: str
-
-    def __repr__(self) -> str:
-        return f"DashScopeTicket({self.key!r})"
 
 
 class _Policy(Struct):
@@ -78,6 +76,7 @@ class DashScope(BaseFlow[DashScopeOptions]):
     ticket_type = DashScopeTicket
     names_matter = True
     models_matter = True
+    options_matter = ("model",)
 
     def __init__(self, name: str, table: UploadSettings, http: HttpClient) -> None:
         super().__init__(name, table, http)
@@ -85,7 +84,7 @@ class DashScope(BaseFlow[DashScopeOptions]):
 
     def takes(self, model: str | None = None) -> Takes:
         """What the settings say; how large a file may be for the model, the policy says."""
-        return Takes(self.options.types, self.options.max_bytes)
+        return self.options.takes
 
     def account(self, credentials: Credentials) -> Account:
         """The key."""
@@ -115,17 +114,8 @@ class DashScope(BaseFlow[DashScopeOptions]):
     async def receipt(self, file: File, account: Account, ticket: DashScopeTicket, sent: Sent) -> UploadedFile:
         """The service needs to be told nothing: the link that its models understand."""
         url = f"oss://{ticket.key}"
-        return UploadedFile(
-            id=url,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
-            entry={"url": url},
-            url=url,
-            width=file.width,
-            height=file.height,
-            expires_at=time.time() + KEPT_SECONDS,
-        )
+        ends_at = time.time() + KEPT_SECONDS
+        return UploadedFile.of(file, url, entry={"url": url}, url=url, expires_at=ends_at)
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
         """The user's message, in OpenAI's form."""

@@ -1,4 +1,4 @@
-"""When a presigned link ends, as the link itself tells."""
+"""When what lies with a provider ends: as a presigned link tells it, or words."""
 
 import re
 from collections.abc import Callable
@@ -25,6 +25,16 @@ def expires_at(url: str) -> float | None:
     said = [read(fields) for names, read in _WAYS if any(name in fields for name in names)]
     moments = [moment for moment in said if moment is not None and 0 < moment <= LAST_MOMENT]
     return min(moments) if moments and len(moments) == len(said) else None
+
+
+def read_moment(text: str | None) -> float | None:
+    """The Unix seconds of a time in ISO 8601, in UTC where it names no zone; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds <= LAST_MOMENT else None
 
 
 Fields = dict[str, set[str]]

@@ -40,6 +40,9 @@ class Looked:
 Look = Callable[[Path, str], Awaitable[Looked]]
 """Tells what a file of this machine is; the name is for messages. Unknown bytes: application/octet-stream."""
 
+Check = Callable[[str, str, int], None]
+"""Raises if a file of that name, media type and size is not wanted."""
+
 
 @dataclass(slots=True, frozen=True)
 class _Source:
@@ -59,12 +62,12 @@ class Files:
         self._digests = digests
         self.look = look
 
-    async def of_path(self, path: Path, name: str | None = None) -> File:
-        """A file of this machine; NotFoundError if there is none."""
+    async def of_path(self, path: Path, name: str | None = None, check: Check = lambda *_: None) -> File:
+        """A file of this machine; NotFoundError if there is none. `check` spares it the reading if it is not wanted."""
         path = path.absolute()
         stored = file_at(path)
         source = _local(path, name or path.name, stored)
-        return await self._file(source, keep=time.time() - stored.modified > FRESH_SECONDS)
+        return await self._file(source, keep=time.time() - stored.modified > FRESH_SECONDS, check=check)
 
     async def of_store(self, store: Store, name: str, looked: Looked | None = None) -> File:
         """A file of a store, whose bytes never change; NotFoundError if there is none.
@@ -87,27 +90,28 @@ class Files:
         return await self._file(_Source(content, name, _place_of_bytes(known.sha256)), known=known)
 
     async def _file(
-        self, source: _Source, looked: Looked | None = None, *, known: Known | None = None, keep: bool = True
+        self,
+        source: _Source,
+        looked: Looked | None = None,
+        *,
+        known: Known | None = None,
+        keep: bool = True,
+        check: Check = lambda *_: None,
     ) -> File:
         """The file of a source, with what is known of its bytes, and what is not yet found out."""
         digests = await self._digests()
         noted = await digests.find(source.place, source.mark)
+        about = looked or noted
+        if about is None or about.media_type is None:
+            about = looked = await self._look_at(source)
+        name, media_type = clean_name(source.name), about.media_type or UNKNOWN
+        check(name, media_type, source.content.size)
         known = noted or known or await hash_content(source.content)
-        if looked is None and known.media_type is None:
-            looked = await self._look_at(source)
         if looked is not None:
             known = replace(known, media_type=looked.media_type, width=looked.width, height=looked.height)
         if keep and known != noted:
             await digests.note(source.place, source.mark, known)
-        return File(
-            clean_name(source.name),
-            known.media_type or UNKNOWN,
-            source.content,
-            known.md5,
-            known.sha256,
-            known.width,
-            known.height,
-        )
+        return File(name, media_type, source.content, known.md5, known.sha256, known.width, known.height)
 
     async def _look_at(self, source: _Source) -> Looked:
         if source.path is not None:

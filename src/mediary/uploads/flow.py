@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mediary.errors import BadRequestError, MissingAuthError, SettingsError
+from mediary.errors import BadRequestError, MissingAuthError, SettingsError, UploadDamagedError
 from mediary.net.client import HttpClient
+from mediary.providers.base import Takes
 from mediary.providers.http.service import is_header
 from mediary.settings import UploadSettings
-from mediary.uploads.base import Account, CachePolicy, Credentials
+from mediary.uploads.base import Account, CachePolicy, Credentials, File
 from mediary.uploads.transport import Transport
 
 
@@ -20,15 +21,32 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class OpenOptions(Options):
+    """For services that do not say what they take, or not to everybody the same: the settings may say it."""
+
+    types: tuple[str, ...] = Field(("*",), description="The media types that are sent there, such as `image/*`.")
+    max_bytes: int | None = Field(None, ge=1, description="The largest file that is sent; default: whatever it takes.")
+
+    @property
+    def takes(self) -> Takes:
+        """What is sent there."""
+        return Takes(self.types, self.max_bytes)
+
+
 O = TypeVar("O", bound=Options)  # noqa: E741 - it stands for options
 
 
 class BaseFlow(Generic[O]):
-    """The beginning of a flow: its settings, read and checked. SettingsError names the key that is wrong."""
+    """The beginning of a flow: its settings, read and checked. SettingsError names the key that is wrong.
+
+    What is left to write is `flow`, `options_type` and `ticket_type`, then `takes`, `account` (mostly `bearer`),
+    `ticket`, `receipt` and `message`, as `uploads.base.Flow` says; `Attaches`, `Removes` and `Abandons` where it can.
+    """
 
     flow: ClassVar[str]
     names_matter: ClassVar[bool] = False
     models_matter: ClassVar[bool] = False
+    options_matter: ClassVar[tuple[str, ...]] = ()
     default_policy: ClassVar[CachePolicy] = CachePolicy()
     options_type: type[O]
 
@@ -88,6 +106,11 @@ class BaseFlow(Generic[O]):
         further = {name: value for name, value in self._headers.items() if name.casefold() not in given}
         return Account(further | dict(headers), known_by)
 
+    def check_size(self, file: File, kept: int | None) -> None:
+        """UploadDamagedError if the service says that it has kept another number of bytes than the file has."""
+        if kept is not None and kept != file.size:
+            raise UploadDamagedError(f"{self.name}: has kept {kept} bytes of {file.name}, not {file.size}")
+
 
 def cookie_header(cookies: Mapping[str, str]) -> str:
     """Cookies as a request bears them, in an order that is always the same: they tell one account from another."""
@@ -109,8 +132,7 @@ def _read_options(kind: type[O], name: str, table: UploadSettings) -> O:
 
 
 def _policy(table: UploadSettings, default: CachePolicy) -> CachePolicy:
-    entries = table.cache_entries or default.entries
-    keep = table.cache_keep if table.cache_keep is not None else None
+    entries, keep = table.cache_entries or default.entries, table.cache_keep
     if keep is None:
         keep = default.keep if entries == default.entries else (entries or 0) * 9 // 10
     if entries is not None and keep >= entries:

@@ -6,9 +6,9 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +21,7 @@ from mediary.providers.http.decoding import UnreadableError, decode
 from mediary.providers.http.service import with_version
 from mediary.settings import UploadSettings
 from mediary.uploads.base import Account, Credentials, File, Sent, UploadedFile
+from mediary.uploads.expiry import read_moment
 from mediary.uploads.flow import BaseFlow, Options
 from mediary.uploads.senders.resumable import Resumable
 from mediary.uploads.transport import persistently
@@ -83,8 +84,7 @@ _files = msgspec.json.Decoder(_GeminiFile)
 class GeminiFiles(BaseFlow[GeminiOptions]):
     """Files for the `gemini` wire; kept for 48 hours."""
 
-    flow: ClassVar[str] = "gemini_files"
-    names_matter: ClassVar[bool] = True
+    flow = "gemini_files"
     options_type = GeminiOptions
     ticket_type = GeminiTicket
     question_headers: Mapping[str, str] = {}
@@ -131,16 +131,9 @@ class GeminiFiles(BaseFlow[GeminiOptions]):
         if not made.uri:
             raise ProviderError(f"{self.name}: does not say how to point to the file")
         media_type = made.mime_type or file.media_type
-        return UploadedFile(
-            id=name,
-            name=file.name,
-            media_type=media_type,
-            size=file.size,
-            entry={"fileData": {"mimeType": media_type, "fileUri": made.uri}},
-            width=file.width,
-            height=file.height,
-            expires_at=_expires_at(made),
-        )
+        entry = {"fileData": {"mimeType": media_type, "fileUri": made.uri}}
+        ends_at = read_moment(made.expiration_time) or time.time() + KEPT_SECONDS
+        return UploadedFile.of(replace(file, media_type=media_type), name, entry=entry, expires_at=ends_at)
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
         """The `content` of a user with the files and the text."""
@@ -172,8 +165,8 @@ class GeminiFiles(BaseFlow[GeminiOptions]):
         pause, deadline = self.options.poll_seconds, time.monotonic() + self.options.ready_seconds
         while made.state != "ACTIVE":
             if made.state == "FAILED":
-                why = made.error.message if made.error else None
-                raise ProviderError(f"{self.name}: cannot make anything of {file.name}{why and ': '}{why or ''}")
+                why = self.transport.discreet(made.error.message or "", account) if made.error else ""
+                raise ProviderError(f"{self.name}: cannot make anything of {file.name}{why and ': '}{why}")
             if made.state is not None:
                 if time.monotonic() + pause > deadline:
                     raise ProviderTimeoutError(
@@ -221,12 +214,3 @@ def _sha256_of(made: _GeminiFile) -> str | None:
             return digest.decode("latin-1").lower()
         case _:
             return None
-
-
-def _expires_at(made: _GeminiFile) -> float:
-    """When Google lets go of it, in Unix seconds."""
-    try:
-        end = datetime.fromisoformat(made.expiration_time or "")
-    except ValueError:
-        return time.time() + KEPT_SECONDS
-    return (end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Struct
@@ -14,10 +14,10 @@ from mediary.providers.base import Takes
 from mediary.providers.http.refusals import Words, error_for, read_words, retry_after
 from mediary.uploads.base import Account, Credentials, File, Sent, UploadedFile
 from mediary.uploads.expiry import expires_at
-from mediary.uploads.flow import BaseFlow, Options, cookie_header
+from mediary.uploads.flow import BaseFlow, OpenOptions, cookie_header
 from mediary.uploads.react_flight import FlightError, read_row, write_arguments
 from mediary.uploads.senders.presigned_put import PresignedPut
-from mediary.uploads.transport import Answer
+from mediary.uploads.transport import Answer, persistently
 
 _ANSWER = "text/x-component"
 _ROW = 1
@@ -53,13 +53,11 @@ class Actions(BaseModel):
     get_signed_url: ActionId = ""
 
 
-class LMArenaOptions(Options):
+class LMArenaOptions(OpenOptions):
     """What can be set in the table of an `lmarena` flow."""
 
     actions: Actions = Field(default={}, validate_default=True, description="The ids of the two actions.")
     page: Annotated[str, AfterValidator(_check_page)] = Field("/", description="The page whose actions they are.")
-    types: tuple[str, ...] = Field(("*",), description="The media types that are sent there, such as `image/*`.")
-    max_bytes: int | None = Field(None, ge=1, description="The largest file that is sent; default: whatever it takes.")
     etag_is_md5: bool = Field(
         False, description="Whether the storage's ETags are MD5 sums, as Amazon's without KMS: then they are checked."
     )
@@ -87,14 +85,14 @@ class _Outcome(Struct, frozen=True):
 class LMArena(BaseFlow[LMArenaOptions]):
     """Uploads for LMArena, with the cookies of a browser that has been there."""
 
-    flow: ClassVar[str] = "lmarena"
+    flow = "lmarena"
     options_type = LMArenaOptions
     ticket_type = LMArenaTicket
-    names_matter: ClassVar[bool] = True
+    names_matter = True
 
     def takes(self, model: str | None = None) -> Takes:
         """What the settings say; without them everything, for the models differ."""
-        return Takes(self.options.types, self.options.max_bytes)
+        return self.options.takes
 
     def account(self, credentials: Credentials) -> Account:
         """The cookies."""
@@ -116,22 +114,12 @@ class LMArena(BaseFlow[LMArenaOptions]):
 
     async def receipt(self, file: File, account: Account, ticket: LMArenaTicket, sent: Sent) -> UploadedFile:
         """Ask for the link by which the file can be read; it is good until that ends."""
-        data = await self._act(self.options.actions.get_signed_url, [ticket.key], account)
+        data = await persistently(lambda: self._act(self.options.actions.get_signed_url, [ticket.key], account))
         if not data.url:
             raise ProviderError(f"{self.name}: gave no link to {file.name}")
         end = expires_at(data.url)
-        return UploadedFile(
-            id=ticket.key,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
-            entry={"name": ticket.key, "contentType": file.media_type, "url": data.url},
-            url=data.url,
-            width=file.width,
-            height=file.height,
-            expires_at=end,
-            reusable=end is not None,
-        )
+        entry = {"name": ticket.key, "contentType": file.media_type, "url": data.url}
+        return UploadedFile.of(file, ticket.key, entry=entry, url=data.url, expires_at=end, reusable=end is not None)
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
         """The user's message, as the site sends it."""

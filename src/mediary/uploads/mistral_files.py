@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -11,13 +12,13 @@ import msgspec
 from msgspec import Struct
 from pydantic import Field
 
-from mediary.errors import ProviderError, UploadDamagedError
+from mediary.errors import ProviderError
 from mediary.providers.base import Takes
 from mediary.uploads.base import Account, Credentials, File, Sent, UploadedFile
 from mediary.uploads.expiry import expires_at
 from mediary.uploads.flow import BaseFlow, Options
 from mediary.uploads.senders.multipart_form import MultipartForm
-from mediary.uploads.transport import Answer
+from mediary.uploads.transport import Answer, persistently
 
 MAX_BYTES = 512 * 1024**2
 
@@ -82,6 +83,7 @@ class MistralFiles(BaseFlow[MistralFilesOptions]):
 
     flow = "mistral_files"
     names_matter = True
+    options_matter = ("purpose", "visibility", "link_hours")
     options_type = MistralFilesOptions
     ticket_type = MistralTicket
     question_headers: Mapping[str, str] = {}
@@ -106,26 +108,17 @@ class MistralFiles(BaseFlow[MistralFilesOptions]):
         if not stored.id:
             raise ProviderError(f"{self.name}: its answer has no id of the file")
         ticket.file_id = stored.id
-        if stored.bytes is not None and stored.bytes != file.size:
-            raise UploadDamagedError(f"{self.name}: has kept {stored.bytes} bytes of {file.name}, not {file.size}")
+        self.check_size(file, stored.bytes)
         hours = self.options.link_hours
         asked_at = time.time()
-        answer = await self.transport.api("GET", f"{_path(stored.id)}/url?expiry={hours}", account)
+        path = f"{_path(stored.id)}/url?expiry={hours}"
+        answer = await persistently(partial(self.transport.api, "GET", path, account))
         url = self.transport.read(_links, answer).url
         if not url:
             raise ProviderError(f"{self.name}: its answer has no link to the file")
         ends_at = expires_at(url) or asked_at + hours * 3600
-        return UploadedFile(
-            id=stored.id,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
-            entry=_entry(file, url),
-            url=url,
-            width=file.width,
-            height=file.height,
-            expires_at=min(ends_at, stored.expires_at or ends_at),
-        )
+        ends_at = min(ends_at, stored.expires_at or ends_at)
+        return UploadedFile.of(file, stored.id, entry=_entry(file, url), url=url, expires_at=ends_at)
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
         """A message for chat completions."""

@@ -114,6 +114,7 @@ class OpenAIFiles(BaseFlow[OpenAIFilesOptions]):
 
     flow = "openai_files"
     names_matter = True
+    options_matter = ("purpose", "expires_after_seconds")
     options_type = OpenAIFilesOptions
     ticket_type = OpenAITicket
     question_headers: Mapping[str, str] = {}
@@ -156,20 +157,10 @@ class OpenAIFiles(BaseFlow[OpenAIFilesOptions]):
             raise ProviderError(f"{self.name}: its answer has no id of the file")
         ticket.file_id = stored.id
         if stored.status == "error":
-            why = stored.status_details or "it does not say why"
+            why = self.transport.discreet(stored.status_details or "it does not say why", account)
             raise ProviderError(f"{self.name}: cannot use {file.name}: {why}")
-        if stored.bytes is not None and stored.bytes != file.size:
-            raise UploadDamagedError(f"{self.name}: has kept {stored.bytes} bytes of {file.name}, not {file.size}")
-        return UploadedFile(
-            id=stored.id,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
-            entry=msgspec.to_builtins(stored),
-            width=file.width,
-            height=file.height,
-            expires_at=stored.expires_at,
-        )
+        self.check_size(file, stored.bytes)
+        return UploadedFile.of(file, stored.id, entry=msgspec.to_builtins(stored), expires_at=stored.expires_at)
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
         """A message for the Responses API, which can point to pictures as well as to documents."""

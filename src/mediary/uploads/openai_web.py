@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from functools import partial
+from typing import Any, Literal, cast
 from urllib.parse import quote
 
 import msgspec
@@ -16,9 +17,9 @@ from mediary.providers.base import Takes
 from mediary.providers.http.refusals import Words, error_for
 from mediary.settings import UploadSettings
 from mediary.uploads.base import Account, Credentials, File, Sent, UploadedFile
-from mediary.uploads.flow import BaseFlow, Options, cookie_header
+from mediary.uploads.flow import BaseFlow, OpenOptions, cookie_header
 from mediary.uploads.senders.azure_blob import BLOCK_BYTES, SINGLE_BYTES, AzureBlob
-from mediary.uploads.transport import Answer
+from mediary.uploads.transport import Answer, persistently
 
 AttachmentKey = Literal["id", "mimeType", "name", "size", "width", "height"]
 
@@ -26,7 +27,7 @@ _DONE = 100.0
 _TROUBLE = ("failed", "error")
 
 
-class WebOptions(Options):
+class WebOptions(OpenOptions):
     """What can be set in the table of an `openai_web` flow."""
 
     settle_seconds: float = Field(1.0, ge=0, description="The pause between the ticket and the bytes.")
@@ -43,8 +44,6 @@ class WebOptions(Options):
     )
     process: bool = Field(False, description="Have the service process each file, as its newer pages do.")
     process_seconds: float = Field(600.0, gt=0, description="How long that may take.")
-    types: tuple[str, ...] = Field(("*",), description="The media types that are sent there, such as `image/*`.")
-    max_bytes: int | None = Field(None, ge=1, description="The largest file that is sent; default: whatever it takes.")
     single_bytes: int = Field(SINGLE_BYTES, ge=0, description="Larger files are sent in blocks.")
     block_bytes: int = Field(BLOCK_BYTES, ge=1, description="Bytes of a block.")
 
@@ -86,10 +85,10 @@ _processing = msgspec.json.Decoder(_Processing)
 class OpenAIWeb(BaseFlow[WebOptions]):
     """Uploads for the web app, with the token of somebody who has signed in there."""
 
-    flow: ClassVar[str] = "openai_web"
+    flow = "openai_web"
     options_type = WebOptions
     ticket_type = WebTicket
-    names_matter: ClassVar[bool] = True
+    names_matter = True
 
     def __init__(self, name: str, table: UploadSettings, http: HttpClient) -> None:
         super().__init__(name, table, http)
@@ -97,7 +96,7 @@ class OpenAIWeb(BaseFlow[WebOptions]):
 
     def takes(self, model: str | None = None) -> Takes:
         """What the settings say; without them everything, for the models differ."""
-        return Takes(self.options.types, self.options.max_bytes)
+        return self.options.takes
 
     def account(self, credentials: Credentials) -> Account:
         """The token, and cookies where there are some."""
@@ -127,19 +126,12 @@ class OpenAIWeb(BaseFlow[WebOptions]):
     async def receipt(self, file: File, account: Account, ticket: WebTicket, sent: Sent) -> UploadedFile:
         """Say that the bytes are there."""
         path = f"/backend-api/files/{quote(ticket.file_id, safe='')}/uploaded"
-        answer = await self.transport.api("POST", path, account, json={}, refused=self._refused)
+        tell = partial(self.transport.api, "POST", path, account, json={}, refused=self._refused)
+        answer = await persistently(tell)
         taken = self.transport.read(_taken, answer)
         if self.options.process:
             await self._process(file, account, ticket.file_id)
-        uploaded = UploadedFile(
-            id=ticket.file_id,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
-            url=taken.download_url,
-            width=file.width,
-            height=file.height,
-        )
+        uploaded = UploadedFile.of(file, ticket.file_id, url=taken.download_url)
         return msgspec.structs.replace(uploaded, entry=self._attachment(uploaded))
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
@@ -179,7 +171,8 @@ class OpenAIWeb(BaseFlow[WebOptions]):
         for line in filter(None, map(bytes.strip, answer.body.splitlines())):
             said = self.transport.read(_processing, Answer(answer.status, answer.headers, line))
             if said.event.endswith(_TROUBLE):
-                raise ProviderError(f"{self.name}: processing {file.name} failed: {said.message or said.event}")
+                why = self.transport.discreet(said.message or said.event, account)
+                raise ProviderError(f"{self.name}: processing {file.name} failed: {why}")
             reached = _DONE if said.event.endswith("completed") else max(reached, said.progress or 0)
         if reached < _DONE:
             raise ProviderError(f"{self.name}: processing {file.name} ended at {reached:g} %")

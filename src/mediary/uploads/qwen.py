@@ -17,7 +17,7 @@ from mediary.providers.http.refusals import LONGEST_WAIT, Words, error_for, retr
 from mediary.providers.http.service import is_header
 from mediary.uploads.base import Account, Credentials, File, Sent, UploadedFile
 from mediary.uploads.expiry import expires_at
-from mediary.uploads.flow import BaseFlow, Options, cookie_header
+from mediary.uploads.flow import BaseFlow, OpenOptions, cookie_header
 from mediary.uploads.senders.aliyun_oss import FALLBACK_BUCKET, AliyunOSS, bucket_of, place_of, region_of
 from mediary.uploads.senders.oss4 import Keys
 from mediary.uploads.transport import Answer
@@ -28,11 +28,9 @@ _unauthorized = re.compile(r"unauthori[sz]ed|unauthenticated|forbidden|token|log
 _challenge = re.compile(rb"aliyun_waf|FAIL_SYS_USER_VALIDATE|RGV587_ERROR|/punish\?", re.IGNORECASE)
 
 
-class QwenOptions(Options):
+class QwenOptions(OpenOptions):
     """What can be set in the table of a `qwen` flow."""
 
-    types: tuple[str, ...] = Field(("*",), description="Media types that are sent.")
-    max_bytes: int | None = Field(None, ge=1, description="The largest file that is sent; default: whatever it takes.")
     bucket: str = Field(FALLBACK_BUCKET, description="The bucket, for tickets that name none.")
     single_bytes: int = Field(64 * 1024**2, ge=0, description="Larger files are sent in parts.")
     part_bytes: int = Field(16 * 1024**2, ge=100 * 1024, description="Bytes of a part.")
@@ -85,7 +83,7 @@ class Qwen(BaseFlow[QwenOptions]):
 
     def takes(self, model: str | None = None) -> Takes:
         """What the settings say."""
-        return Takes(self.options.types, self.options.max_bytes)
+        return self.options.takes
 
     def account(self, credentials: Credentials) -> Account:
         """The token, which is a cookie as well, and the cookies where there are some."""
@@ -134,15 +132,10 @@ class Qwen(BaseFlow[QwenOptions]):
     async def receipt(self, file: File, account: Account, ticket: QwenTicket, sent: Sent) -> UploadedFile:
         """The service needs to be told nothing: what its messages say of the file."""
         ends = expires_at(ticket.file_url)
-        return UploadedFile(
-            id=ticket.file_id,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
+        return UploadedFile.of(
+            *(file, ticket.file_id),
             entry=_entry(file, ticket),
             url=ticket.file_url,
-            width=file.width,
-            height=file.height,
             expires_at=ends,
             reusable=ends is not None,
         )

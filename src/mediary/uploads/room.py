@@ -1,15 +1,18 @@
 """Uploads in one place: files of this machine or bytes in, what lies with providers out."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mediary.errors import BadRequestError
 from mediary.uploads.base import Credentials, File, Progress
+from mediary.uploads.files import clean_name
 
 if TYPE_CHECKING:
     from mediary.uploads.delivery.uploader import Uploader
-    from mediary.uploads.files import Files
+    from mediary.uploads.files import Check, Files
     from mediary.uploads.records.entry import Forgotten, Unfinished, Upload, UploadPage
 
 
@@ -40,15 +43,17 @@ class UploadRoom:
     ) -> "Upload":
         """Carry a file to a provider by its own protocol, unless it lies there already.
 
-        `file` is a path, bytes (which need a `name`) or a `File`. `api_key` and `cookies` stand in for those of the
-        settings. `progress` is told the bytes that are out. What is `resumable` is written down, so that the next
-        attempt, in whatever process, goes on where this one stopped; `waiting` is told if another process sends the
-        file just now. UnsupportedTypeError and TooLargeError come before a byte is sent and say what is taken;
-        MissingAuthError says what to hand in; all else that fails is a ProviderError with the provider's words.
+        `file` is a path, bytes (which need a `name`) or a `File`; `name` is what the provider is told. `api_key` and
+        `cookies` stand in for those of the settings. `progress` is told the bytes that are out. What is `resumable` is
+        written down, so that the next attempt, in whatever process, goes on where this one stopped; `waiting` is told
+        if another process sends the file just now. UnsupportedTypeError and TooLargeError come before a byte is sent
+        and say what is taken; MissingAuthError says what to hand in; what else the provider has against it is a
+        ProviderError with its words. NotFoundError and UnreadableError are about the file here.
         """
         flow = self.uploader.get(provider)
         credentials = Credentials(api_key, cookies or {})
-        known = file if isinstance(file, File) else await self._known(file, name)
+        # Asked before the file is read: that takes a while with a large one.
+        known = await self._known(file, name, partial(flow.takes(model).check, flow.label))
         return await self.uploader.upload(
             flow, known, credentials, model=model, progress=progress, resumable=resumable, waiting=waiting
         )
@@ -60,8 +65,10 @@ class UploadRoom:
 
     def message(self, uploads: "Sequence[Upload]", text: str = "") -> dict[str, Any]:
         """A message of the user with these files, all of one provider, as the provider's own clients send it."""
-        [provider] = {upload.provider for upload in uploads}
-        return self.uploader.get(provider).message([upload.file for upload in uploads], text)
+        providers = {upload.provider for upload in uploads}
+        if len(providers) != 1:
+            raise BadRequestError("a message has files that lie with one provider")
+        return self.uploader.get(providers.pop()).message([upload.file for upload in uploads], text)
 
     async def list(self, provider: str | None = None, cursor: str | None = None, limit: int = 50) -> "UploadPage":
         """What lies where, newest first, from a cursor on; NotFoundError for a provider that takes no uploads."""
@@ -79,12 +86,16 @@ class UploadRoom:
         """
         return await self.uploader.forget(upload_id, Credentials(api_key))
 
-    async def _known(self, file: Path | str | bytes, name: str | None) -> File:
-        if not isinstance(file, bytes):
-            return await self.files.of_path(Path(file), name)
-        if name is None:
-            raise BadRequestError("bytes need a name")
-        return await self.files.of_bytes(file, name)
+    async def _known(self, file: Path | str | bytes | File, name: str | None, check: "Check") -> File:
+        match file:
+            case File():
+                return replace(file, name=clean_name(name)) if name else file
+            case bytes():
+                if name is None:
+                    raise BadRequestError("bytes need a name")
+                return await self.files.of_bytes(file, name)
+            case _:
+                return await self.files.of_path(Path(file), name, check)
 
 
 def describe_upload(upload: "Upload", *, listed: bool = False) -> dict[str, Any]:

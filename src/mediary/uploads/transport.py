@@ -223,7 +223,9 @@ class Transport:
             if _origin(there) != _origin(request.url):
                 # Dropped for good: a later hop back was not our idea.
                 request.account = None
-                request.headers = {name: value for name, value in request.headers.items() if not _telling.fullmatch(name)}
+                request.headers = {
+                    name: value for name, value in request.headers.items() if not _telling.fullmatch(name)
+                }
             request.url = there
         raise ProviderError(f"{self.name}: is behind more than {MAX_REDIRECTS} redirects")
 
@@ -282,7 +284,8 @@ class Transport:
         try:
             url = URL(_unfit.sub(lambda found: quote(found[0]), text), encoded=True)
             url = base.join(url) if base else url
-            good = url.scheme in ("http", "https") and bool(url.raw_host)
+            # A name and a password in it would be sent as credentials, beside ours.
+            good = url.scheme in ("http", "https") and bool(url.raw_host) and "@" not in url.raw_authority
         except ValueError:
             good = False
         if not good:

@@ -1,7 +1,7 @@
 """Yupp: a ticket by tRPC, a PUT to a presigned link, an attachment by tRPC."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from mediary.providers.base import Takes
 from mediary.providers.http.decoding import UnreadableError, decode
 from mediary.providers.http.refusals import Words, error_for, retry_after
 from mediary.uploads.base import Account, CachePolicy, Credentials, File, Sent, UploadedFile
-from mediary.uploads.flow import BaseFlow, Options, cookie_header
+from mediary.uploads.flow import BaseFlow, OpenOptions, cookie_header
 from mediary.uploads.react_flight import escape
 from mediary.uploads.senders.presigned_put import PresignedPut
 from mediary.uploads.transport import Answer
@@ -27,11 +27,9 @@ _STATUS = {"UNAUTHORIZED": 401, "FORBIDDEN": 403, "TOO_MANY_REQUESTS": 429}
 T = TypeVar("T")
 
 
-class YuppOptions(Options):
+class YuppOptions(OpenOptions):
     """What can be set in the table of a `yupp` flow."""
 
-    types: tuple[str, ...] = Field(("*",), description="The media types that are sent there, such as `image/*`.")
-    max_bytes: int | None = Field(None, ge=1, description="The largest file that is sent; default: whatever it takes.")
     etag_is_md5: bool = Field(
         False, description="Whether the storage's ETags are MD5 sums, as Amazon's without KMS: then they are checked."
     )
@@ -100,15 +98,15 @@ _image = msgspec.json.Decoder(_Image)
 class Yupp(BaseFlow[YuppOptions]):
     """Uploads for Yupp, with the session of somebody who has signed in there."""
 
-    flow: ClassVar[str] = "yupp"
+    flow = "yupp"
     options_type = YuppOptions
     ticket_type = YuppTicket
-    names_matter: ClassVar[bool] = True
-    default_policy: ClassVar[CachePolicy] = CachePolicy(entries=1000, keep=900)
+    names_matter = True
+    default_policy = CachePolicy(entries=1000, keep=900)
 
     def takes(self, model: str | None = None) -> Takes:
         """What the settings say; without them everything, for the models differ."""
-        return Takes(self.options.types, self.options.max_bytes)
+        return self.options.takes
 
     def account(self, credentials: Credentials) -> Account:
         """The session's cookie, and no other; a key is its value."""
@@ -141,15 +139,7 @@ class Yupp(BaseFlow[YuppOptions]):
             "attachmentId": made.attachment_id,
             "chatMessageId": "",
         }
-        return UploadedFile(
-            id=made.attachment_id,
-            name=file.name,
-            media_type=file.media_type,
-            size=file.size,
-            entry=entry,
-            width=file.width,
-            height=file.height,
-        )
+        return UploadedFile.of(file, made.attachment_id, entry=entry)
 
     def message(self, files: Sequence[UploadedFile], text: str) -> dict[str, Any]:
         """The arguments of the site's action `startNewChat`: a new chat, a turn, the text and the files in it.

@@ -12,7 +12,7 @@ from mediary.uploads.base import Abandons, Account, CleansUp, File, Flow, GoesOn
 from mediary.uploads.records.entry import Forgotten
 from mediary.uploads.transport import PASSING
 
-CLEANING_SECONDS = 15.0
+CLEANING_SECONDS = 5.0
 """How long it may take to clear away what is given up."""
 CLOSING_SECONDS = 2.0
 """How long it may take yet when the server ends."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mediary.sealing import Sealer
     from mediary.uploads.records.cache import UploadCache
 
-__all__ = ["Forgotten", "Upload", "UploadPage", "Uploader"]
-
 NONE = Credentials()
 
 
@@ -71,9 +69,9 @@ class Uploader:
 
     def get(self, name: str) -> Flow[Any]:
         """The flow of that name, in any case; NotFoundError names what there is."""
-        known = self._name(name)
-        if known is not None:
-            return self.flows[known]
+        known = (flow for own, flow in self.flows.items() if own.casefold() == name.casefold())
+        if (flow := self.flows.get(name) or next(known, None)) is not None:
+            return flow
         near = get_close_matches(name, self.flows, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(self.flows) or 'none'}"
         raise NotFoundError(f"There is no place {name!r} to upload to; {hint}")
@@ -123,13 +121,11 @@ class Uploader:
 
     async def list(self, provider: str | None = None, cursor: str | None = None, limit: int = 50) -> UploadPage:
         """What lies where, newest first, in pages; BadRequestError for a cursor or limit that is none."""
-        name = provider and (self._name(provider) or provider)
-        return await (await self._cache()).list(name, cursor, limit)
+        return await (await self._cache()).list(provider, cursor, limit)
 
     async def unfinished(self, provider: str | None = None) -> Sequence[Unfinished]:
         """What was left in the middle and can be gone on with, or is on its way so that it could be; newest first."""
-        name = provider and (self._name(provider) or provider)
-        return await (await self._cache()).claims.list(name)
+        return await (await self._cache()).claims.list(provider)
 
     async def forget(self, id: str, credentials: Credentials = NONE) -> Forgotten:  # noqa: A002 - what it is
         """Forget an upload here, and remove the file there if that can be done; NotFoundError if there is none.
@@ -149,12 +145,6 @@ class Uploader:
         """End the uploads that are on their way, and clear away behind them what can be cleared away in a moment."""
         self._cleaning.hasten()
         await self._flights.close()
-
-    def _name(self, name: str) -> str | None:
-        """A flow's name as the settings write it."""
-        if name in self.flows:
-            return name
-        return next((known for known in self.flows if known.casefold() == name.casefold()), None)
 
     async def _run(self, errand: _Errand, file: File, progress: Progress) -> Upload:
         """Send a file, unless another process has it on its way: then wait for that."""
@@ -237,10 +227,11 @@ async def _end(holding: Holding, delivery: Delivery, *, keep: bool) -> None:
 
 
 def _key(flow: Flow[Any], file: File, account: Account, model: str | None) -> str:
-    """What an upload is found by: the same bytes, for the same account of the same service."""
+    """What an upload is found by: the same bytes, for the same account of the same service, for the same use."""
     name = file.name if flow.names_matter else None
-    parts = (flow.flow, flow.transport.base_url, account.id, file.md5, file.sha256, name)
-    return hashlib.sha256(json.dumps((*parts, model if flow.models_matter else None)).encode()).hexdigest()
+    meant = model if flow.models_matter else None, *(getattr(flow.options, key) for key in flow.options_matter)
+    parts = (flow.flow, flow.transport.base_url, account.id, file.md5, file.sha256, name, *meant)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _named(upload: Upload, file: File) -> Upload:

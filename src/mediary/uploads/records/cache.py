@@ -120,9 +120,8 @@ class UploadCache:
             await connection.execute(delete(uploads).where(_columns.id == id_))
 
     async def _sweep(self, connection: AsyncConnection) -> None:
-        now = time.time()
-        await connection.execute(delete(uploads).where(_columns.expires <= now))
-        await sweep(connection, now)
+        await connection.execute(delete(uploads).where(_columns.expires <= time.time()))
+        await sweep(connection)
 
     async def _make_room(self, connection: AsyncConnection, provider: str, policy: CachePolicy) -> None:
         """Drop the oldest until `keep` are left, if one more would be too many."""

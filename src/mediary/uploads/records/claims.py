@@ -3,9 +3,12 @@
 import secrets
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Double, Executable, Row, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
 
 from mediary.database.engine import Database
 from mediary.tasks import uninterrupted
@@ -19,6 +22,27 @@ TICKET_SECONDS = 23 * 3600.0
 """How long an upload that was left in the middle can be gone on with."""
 
 _columns = upload_claims.c
+
+
+class _Now(FunctionElement[float]):
+    """The time in Unix seconds by the database's clock, which all nodes share; their own may differ by minutes."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(_Now)
+def _now_in_sqlite(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(_Now, "postgresql")
+def _now_in_postgresql(*_: Any, **__: Any) -> str:
+    return "cast(extract(epoch from clock_timestamp()) as double precision)"
+
+
+_now = _Now()
+_LEFT = select(upload_claims, _now.label("now")).where(_columns.ticket.is_not(None))
 
 
 @dataclass(slots=True)
@@ -42,7 +66,7 @@ class Claim:
 
 
 class Claims:
-    """Claims last `seconds` and are renewed; one that was not can be taken over. Nodes need clocks that agree.
+    """Claims last `seconds` and are renewed; one that was not can be taken over.
 
     That of a process of this machine which is gone can be taken over at once. What is written is written to its end,
     also when cancelled: what SQLite was doing could otherwise keep it locked.
@@ -62,11 +86,11 @@ class Claims:
 
     async def renew(self, claim: Claim) -> None:
         """Hold a claim for another while."""
-        await self._set(claim, lease=time.time() + self.seconds)
+        await self._set(claim, lease=_now + self.seconds)
 
     async def write(self, claim: Claim) -> None:
         """Write down the claim's ticket, and hold it for another while."""
-        await self._set(claim, lease=time.time() + self.seconds, ticket=claim.ticket, begun=claim.begun)
+        await self._set(claim, lease=_now + self.seconds, ticket=claim.ticket, begun=claim.begun)
 
     async def leave(self, claim: Claim) -> None:
         """Let go of a claim, with its ticket for whoever comes next."""
@@ -78,25 +102,25 @@ class Claims:
 
     async def list(self, provider: str | None = None) -> list[Unfinished]:
         """What was left to be gone on with, or is on its way, newest first."""
-        query = select(upload_claims).where(_columns.ticket.is_not(None))
+        query = _LEFT
         if provider is not None:
             query = query.where(_columns.provider == provider)
         async with self._database.connect() as connection:
             rows = (await connection.execute(query.order_by(_columns.begun.desc()))).all()
-        return [_unfinished(row) for row in rows if time.time() - row.begun <= TICKET_SECONDS]
+        return [_unfinished(row) for row in rows if row.now - row.begun <= TICKET_SECONDS]
 
     async def find(self, id_: str) -> Unfinished | None:
         """What was left, by its id."""
         if len(id_) != ID_LENGTH:
             return None
-        query = select(upload_claims).where(_columns.key.startswith(id_, autoescape=True), _columns.ticket.is_not(None))
+        query = _LEFT.where(_columns.key.startswith(id_, autoescape=True))
         async with self._database.connect() as connection:
             row = (await connection.execute(query.limit(1))).one_or_none()
         return None if row is None else _unfinished(row)
 
     async def forget(self, key: str) -> None:
         """Remove the ticket that somebody left, if nobody goes on with it."""
-        left = delete(upload_claims).where(_columns.key == key, _columns.lease <= time.time())
+        left = delete(upload_claims).where(_columns.key == key, _columns.lease <= _now)
         await self._execute(left)
 
     @uninterrupted
@@ -106,10 +130,9 @@ class Claims:
         else:
             # Only one of the two dialects is ever used in a process.
             from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        now = time.time()
-        values = {"owner": claim.owner, "lease": now + self.seconds, **asdict(claim.sending)}
+        values = {"owner": claim.owner, "lease": _now + self.seconds, **asdict(claim.sending)}
         statement = insert(upload_claims).values(key=claim.key, **values)
-        free = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=_columns.lease <= now)
+        free = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=_columns.lease <= _now)
         ours = select(_columns.ticket, _columns.begun).where(*_is(claim))
         async with self._database.begin() as connection:
             await connection.execute(free)
@@ -130,10 +153,10 @@ class Claims:
             await connection.execute(statement)
 
 
-async def sweep(connection: AsyncConnection, now: float) -> None:
+async def sweep(connection: AsyncConnection) -> None:
     """Remove what dead processes left, but for tickets that are good yet."""
-    useless = or_(_columns.ticket.is_(None), _columns.begun <= now - TICKET_SECONDS)
-    await connection.execute(delete(upload_claims).where(and_(_columns.lease <= now, useless)))
+    useless = or_(_columns.ticket.is_(None), _columns.begun <= _now - TICKET_SECONDS)
+    await connection.execute(delete(upload_claims).where(and_(_columns.lease <= _now, useless)))
 
 
 async def _take_over(connection: AsyncConnection, key: str, values: dict[str, object]) -> None:
@@ -146,7 +169,7 @@ async def _take_over(connection: AsyncConnection, key: str, values: dict[str, ob
 
 def _unfinished(row: Row[tuple[object, ...]]) -> Unfinished:
     sending = Sending(row.provider, row.flow, row.account, row.name, row.size)
-    running = row.lease > time.time() and not is_gone(row.owner.partition(" ")[2])
+    running = row.lease > row.now and not is_gone(row.owner.partition(" ")[2])
     return Unfinished(row.key, sending, row.begun, running)
 
 

@@ -32,14 +32,12 @@ class Tally:
         return count
 
 
-async def side_by_side(
-    send: Callable[[int], Awaitable[object]], numbers: Iterable[int], at_once: int = AT_ONCE
-) -> None:
-    """Send the parts with these numbers, `at_once` at a time; the first that fails ends all and is raised."""
+async def side_by_side(send: Callable[[int], Awaitable[object]], numbers: Iterable[int]) -> None:
+    """Send the parts with these numbers, `AT_ONCE` at a time; the first that fails ends all and is raised."""
     waiting = iter(numbers)
 
     async def work() -> None:
         for number in waiting:
             await send(number)
 
-    await all_of(work() for _ in range(at_once))
+    await all_of(work() for _ in range(AT_ONCE))

@@ -81,7 +81,7 @@ async def get_sealer() -> Sealer:
 @asynccontextmanager
 async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     running = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+        sys.executable, "-c", PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
     )
     try:
         yield running
@@ -250,7 +250,7 @@ async def test_what_cannot_be_read_is_sent_anew(make: Make, flow: Plain, service
 async def test_it_is_listed_and_can_be_dropped(make: Make, flow: Plain, service: Service, database: Database):
     uploader = make()
     await interrupt(uploader, flow, service)
-    (left,) = await uploader.unfinished("plain")
+    (left,) = await uploader.unfinished("Plain")
     assert (left.sending.name, left.sending.size, left.running) == ("a.txt", len(DATA), False)
     assert await uploader.unfinished("Another") == []
     forgotten = await uploader.forget(left.id)

@@ -17,7 +17,7 @@ from mediary.net.client import HttpClient
 from mediary.uploads.base import CachePolicy, Credentials, UploadedFile
 from mediary.uploads.delivery.uploader import Uploader
 from mediary.uploads.records.cache import UploadCache
-from mediary.uploads.records.claims import TICKET_SECONDS
+from mediary.uploads.records.claims import TICKET_SECONDS, Claim
 from mediary.uploads.records.entry import Entry, Sending, Upload
 from mediary.uploads.records.tables import upload_claims, uploads
 
@@ -173,6 +173,27 @@ async def test_of_many_that_claim_at_once_one_has_it(cache: UploadCache):
     assert not await cache.claims.take(claims[taken.index(False)])
     await cache.claims.release(claims[taken.index(True)])
     assert await cache.claims.take(claims[taken.index(False)])
+
+
+@both
+@pytest.mark.parametrize("minutes", [5, -5])
+async def test_nodes_whose_clocks_differ(cache: UploadCache, monkeypatch: pytest.MonkeyPatch, minutes: int):
+    def claim() -> Claim:
+        return cache.claims.claim("a", Sending("Yupp", "yupp", "ann", "a.png", 3))
+
+    right, held = time.time, claim()
+    assert await cache.claims.take(held)
+    held.ticket, held.begun = b"sealed", right()
+    await cache.claims.write(held)
+    monkeypatch.setattr(time, "time", lambda: right() + minutes * 60)
+    await cache.add(entry("another"), ALL)
+    await cache.claims.forget("a")
+    assert not await cache.claims.take(claim())
+    assert [left.running for left in await cache.claims.list()] == [True]
+    # Nor does anybody have to wait longer for one whose end has come.
+    monkeypatch.setattr(cache.claims, "seconds", 0.0)
+    await cache.claims.renew(held)
+    assert await cache.claims.take(claim())
 
 
 @pytest.fixture

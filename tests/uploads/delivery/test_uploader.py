@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from mediary.errors import (
 from mediary.net.client import HttpClient
 from mediary.testing.uploads import FlowContract
 from mediary.uploads.base import Credentials, File, Flow, UploadedFile
+from mediary.uploads.contents import PathContent, file_at
 from mediary.uploads.delivery.uploader import Uploader
 from mediary.uploads.records.cache import UploadCache
 from mediary.uploads.records.tables import upload_claims, uploads
@@ -82,6 +85,11 @@ async def rows(database: Database) -> tuple[int, int]:
     async with database.connect() as connection:
         counts = [await connection.scalar(select(func.count()).select_from(each)) for each in (uploads, upload_claims)]
     return counts[0] or 0, counts[1] or 0
+
+
+def at_path(file: File, path: Path) -> File:
+    stored = file_at(path)
+    return replace(file, content=PathContent(path, stored.size, stored.etag))
 
 
 async def cancelled(task: "asyncio.Task[object]") -> None:
@@ -209,6 +217,17 @@ class TestOnce:
         assert len(set(ids)) == 3
         assert await upload(named, "a.txt", "large") == ids[2]
         assert service.tickets == 4
+
+    async def test_tables_share_but_where_their_keys_make_another_file_of_it(
+        self, service: Service, http: HttpClient, make: Make, file: File
+    ):
+        keys: list[dict[str, object]] = [{}, {"limit": 99}, {"purpose": "vision"}, {"purpose": "vision", "limit": 99}]
+        flows = [Named(f"Named{number}", table(service.url, **more), http) for number, more in enumerate(keys)]
+        uploader = make(*flows)
+        ids = [(await uploader.upload(flow, file)).id for flow in flows]
+        assert (ids[0], ids[2]) == (ids[1], ids[3])
+        assert ids[0] != ids[2]
+        assert service.tickets == 2
 
     async def test_accounts_do_not_share(self, uploader: Uploader, flow: Plain, file: File, service: Service):
         anns = await uploader.upload(flow, file)
@@ -445,6 +464,54 @@ class TestCancelled:
         with pytest.raises(ShutdownError):
             await task
         assert (service.aborted, await rows(database)) == (["file-1"], (0, 0))
+
+    @pytest.mark.parametrize("left_before", [False, True])
+    async def test_with_the_server_though_the_service_hears_nothing_any_more(
+        self,
+        uploader: Uploader,
+        flow: Plain,
+        file: File,
+        service: Service,
+        database: Database,
+        monkeypatch,
+        left_before,
+    ):
+        monkeypatch.setattr("mediary.uploads.delivery.delivery.CLEANING_SECONDS", 3600.0)
+        service.gate.clear()
+        service.hears.clear()
+        task = asyncio.create_task(uploader.upload(flow, file))
+        await service.arrived.wait()
+        if left_before:
+            task.cancel()
+            await service.told.wait()
+        async with asyncio.timeout(60):
+            await uploader.close()
+            await asyncio.wait([task])
+        assert (service.aborted, await rows(database)) == (["file-1"], (0, 0))
+        assert task.cancelled() if left_before else isinstance(task.exception(), ShutdownError)
+
+
+@both
+class TestWhoLeaves:
+    async def test_takes_their_bytes_along(
+        self, uploader: Uploader, flow: Plain, file: File, service: Service, tmp_path: Path
+    ):
+        """A request's temporary files go with it; the others who wait have the bytes, too."""
+        paths = [tmp_path / name for name in ("first", "second")]
+        for path in paths:
+            path.write_bytes(DATA)
+        service.stop_after = 2
+        boarded = asyncio.Event()
+        first = asyncio.create_task(uploader.upload(flow, at_path(file, paths[0])))
+        await service.arrived.wait()
+        second = uploader.upload(flow, at_path(file, paths[1]), progress=lambda _: boarded.set())
+        waiting = asyncio.create_task(second)
+        await boarded.wait()
+        await cancelled(first)
+        paths[0].unlink()
+        service.gate.set()
+        assert (await waiting).file.id == "file-1"
+        assert service.files == {"file-1": DATA}
 
 
 class TestNames:
