@@ -54,7 +54,10 @@ logger = logging.getLogger(__name__)
 
 
 class Late(Generic[T]):
-    """A part that takes long to make: made once, by whoever asks first; all others wait for that."""
+    """A part that takes long to make: made once, by whoever asks first; all others wait for that.
+
+    What could not be made is tried again by who asks next: the reason, such as a full disk, may have passed.
+    """
 
     def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
         self._make = make
@@ -62,7 +65,7 @@ class Late(Generic[T]):
 
     async def __call__(self) -> T:
         """Wait until it is made, and hand it out."""
-        if self._task is None:
+        if self._task is None or (self._task.done() and (self._task.cancelled() or self._task.exception())):
             self._task = asyncio.ensure_future(self._make())
         return await asyncio.shield(self._task)
 

@@ -72,6 +72,34 @@ def test_a_har_file_is_read_for_the_providers_that_are_configured(server: Mediar
     assert not [path for path in server.data.rglob("*") if path.is_file() and b"tracker" in path.read_bytes()]
 
 
+def har(*entries: Any, size: int) -> bytes:
+    """A HAR file with a large answer in it."""
+    filling = {"request": {}, "response": {"content": {"text": "x" * size}}}
+    return json.dumps({"log": {"entries": [filling, *entries]}}).encode()
+
+
+def test_a_large_har_file_is_read_like_a_small_one(server: MediaryServer):
+    request = {"url": "https://chat.example.com/api", "cookies": [{"name": "session", "value": SECRET}]}
+    assert send(server, "session.har", har({"request": request}, size=3_000_000)) == (200, "File saved")
+    assert server.get_json(PATH) == [{"domain": "chat.example.com", "names": ["session"], "expires": None}]
+    status, body = send(server, "session.har", har(size=3_000_000))
+    assert (status, "no cookies of a provider that is configured here" in body) == (400, True)
+    status, body = send(server, "mine.json", b" " * 2_000_000 + b'{"a": "1"}')
+    assert (status, json.loads(body)["error"]["message"].count("domain:")) == (422, 1)
+
+
+def test_what_is_made_to_take_all_memory_is_refused(server: MediaryServer):
+    """Each header of three bytes becomes an object of a hundred."""
+    headers = b",".join([b"{}"] * 24_000_000)
+    status, body = send(server, "a.har", b'{"log":{"entries":[{"request":{"headers":[' + headers + b"]}}]}}")
+    assert (status, "memory" in body) == (415, True)
+
+
+def test_a_file_of_cookies_alone_is_no_larger_than_it_can_be(server: MediaryServer):
+    status, body = send(server, "a.txt", b"a.b\tTRUE\t/\tFALSE\t0\ta\tb\n" * 800_000)
+    assert (status, "16777216" in body) == (413, True)
+
+
 def test_an_object_goes_to_the_domain_that_is_said(server: MediaryServer):
     assert send(server, "mine.json", b'{"a": "1"}')[0] == 422
     assert send(server, "mine.json", b'{"a": "1"}', domain="example.com") == (200, "File saved")

@@ -116,15 +116,10 @@ class Attachments:
         """What holds the files of one question."""
         return Holder(self._folder, self._max_bytes, self._files)
 
-    async def hold(self, reference: str | Mapping[str, str], holder: Holder) -> Held:
-        """A file by where it lies: a URL as in a message, or of a bucket `{"bucket_id", "name"}` as it was brought."""
+    async def hold(self, references: Iterable[str | Mapping[str, str]], holder: Holder) -> list[Held]:
+        """Files by where they lie: a URL as in a message, or of a bucket `{"bucket_id", "name"}` as it was brought."""
         fetch = _Fetch(self._store, self._http, self._buckets, holder)
-        if isinstance(reference, str):
-            return await fetch.media("files", reference)
-        match reference:
-            case {"bucket_id": bucket_id, "name": name}:
-                return await fetch.of_bucket(bucket_id, name)
-        raise FieldError("files", "a stored file is named by its `bucket_id` and `name`")
+        return await all_of(map(fetch.named, references))
 
     async def resolve(
         self, messages: Iterable[IncomingMessage], files: Iterable[Held], urls: Iterable[str], holder: Holder
@@ -182,6 +177,15 @@ class _Fetch:
         kept = "the path of a kept file: /media/… or /files/<bucket>/media/…"
         raise FieldError(name, f"must be an http(s) URL, a data URI or {kept}")
 
+    async def named(self, reference: str | Mapping[str, str]) -> Held:
+        """A file of a list of some."""
+        match reference:
+            case str(url):
+                return await self.media("files", url)
+            case {"bucket_id": bucket_id, "name": name}:
+                return await self._original(bucket_id, name)
+        raise FieldError("files", "a stored file is named by its `bucket_id` and `name`")
+
     async def _content_part(self, part: dict[str, Any]) -> Held | Wanted:
         """A part that is no text yet, in any of the forms that clients send."""
         match part:
@@ -200,10 +204,11 @@ class _Fetch:
                 raise FieldError("messages", f"a content part of type {kind!r} is not understood, or lacks its value")
         raise FieldError("messages", "a content part needs a type: text, image_url or input_audio")
 
-    async def of_bucket(self, bucket_id: str, name: str) -> Held:
+    async def _original(self, bucket_id: str, name: str) -> Held:
         """A stored file as it was brought."""
-        path, original = await self._in_buckets(bucket_id).file(bucket_id, name)
-        return await self._holder.of_path(path, original, kept=True)
+        async with self._free:
+            path, original = await self._in_buckets(bucket_id).file(bucket_id, name)
+            return await self._holder.of_path(path, original, kept=True)
 
     def _in_buckets(self, bucket_id: str) -> BucketParts:
         if self._buckets is None:

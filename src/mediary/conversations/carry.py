@@ -13,6 +13,7 @@ from mediary.conversations.ways import Ways
 from mediary.events import Log
 from mediary.providers.base import Message, Provider
 from mediary.settings import ConversationSettings
+from mediary.tasks import unbroken
 from mediary.uploads.base import Credentials
 
 if TYPE_CHECKING:
@@ -93,4 +94,4 @@ class Carrier:
             await work
         finally:
             work.cancel()
-            await asyncio.wait([work])
+            await unbroken(asyncio.wait([work]))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from mediary.errors import UnreadableError, UnsupportedTypeError
 from mediary.uploads.base import Content, File
 from mediary.uploads.contents import BytesContent, hash_content
+from mediary.uploads.files import UNKNOWN
 
 HEAD_BYTES = 64 * 1024
 """First bytes that tell what a file is."""
-UNKNOWN = "application/octet-stream"
 
 _XML = "application/xml"
 

@@ -17,7 +17,8 @@ from mediary.tasks import all_of
 from mediary.uploads.base import Account, Credentials, File
 
 if TYPE_CHECKING:
-    from mediary.uploads.delivery.uploader import Upload, Uploader
+    from mediary.uploads.delivery.uploader import Uploader
+    from mediary.uploads.records.entry import Upload
 
 AT_ONCE = 4
 """Files of one question that are on their way at the same time."""

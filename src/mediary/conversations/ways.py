@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from mediary.conversations.held import UNKNOWN, Held
+from mediary.conversations.held import Held
 from mediary.errors import MediaryError, TooLargeError, UnsupportedTypeError
 from mediary.formats import FORMATS
 from mediary.providers.base import Provider, Takes, TakesFiles
 from mediary.uploads.base import Attaches, Flow
+from mediary.uploads.files import UNKNOWN
 
 if TYPE_CHECKING:
     from mediary.uploads.delivery.uploader import Uploader

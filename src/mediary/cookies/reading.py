@@ -11,9 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from mediary.cookies.cookie import Cookie, is_within
-from mediary.errors import BadRequestError, FieldError
+from mediary.errors import BadRequestError, FieldError, TooLargeError
 
 MAX_COOKIES = 3000
+MAX_LIST = 16 * 1024**2
+"""Bytes of a file that holds cookies and nothing else; a HAR file has all that went to and fro."""
 MAX_COOKIE = 16_384
 """Characters of a name and a value together."""
 NETSCAPE_FIELDS = 7
@@ -99,6 +101,8 @@ def read_cookies(name: str, content: bytes, known: Iterable[str] = (), domain: s
     belongs to the `known` hosts is taken.
     """
     suffix = PurePath(name).suffix.lower()
+    if suffix != ".har" and len(content) > MAX_LIST:
+        raise TooLargeError(f"{name} has {len(content)} bytes; a file of cookies may have {MAX_LIST}")
     match suffix:
         case ".har":
             found = _read_har(content, tuple(known))

@@ -58,10 +58,11 @@ class Sandbox:
         self._idle: dict[Child, asyncio.TimerHandle] = {}
         self._closed = False
 
-    async def run(self, function: str, *arguments: Any, seconds: float = 30.0, source: Path | None = None) -> Any:
+    async def run(self, function: str, *arguments: Any, seconds: float = 30.0, source: Path | int | None = None) -> Any:
         """Call `module:name` in a child; arguments and result are what msgpack knows: texts, bytes, lists …
 
         With `source`, the function's first argument is that file, open for reading: all that it can read of the folder.
+        It may be the descriptor of an open file, which stays the caller's.
 
         UnreadableError with the child's words, or saying which limit it hit: `seconds` on the clock and of processor
         time, memory, output. NotFoundError, TooLargeError and UnsupportedTypeError are raised as they are; SandboxError
@@ -72,7 +73,7 @@ class Sandbox:
             return self._result(function, await child.answer())
 
     async def stream(
-        self, function: str, *arguments: Any, seconds: float = 30.0, source: Path | None = None
+        self, function: str, *arguments: Any, seconds: float = 30.0, source: Path | int | None = None
     ) -> AsyncGenerator[Any, None]:
         """What the generator function `module:name` yields in a child, as it yields it; otherwise as `run`.
 
@@ -98,7 +99,7 @@ class Sandbox:
         await asyncio.gather(*(child.ended for child in self._children))
 
     @asynccontextmanager
-    async def _at_work(self, job: bytes, seconds: float, source: Path | None) -> AsyncIterator[Child]:
+    async def _at_work(self, job: bytes, seconds: float, source: Path | int | None) -> AsyncIterator[Child]:
         """A child that has the job, when it is its turn."""
         async with self._turns, _opened(source) as descriptor:
             child = await self._take()
@@ -170,10 +171,10 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def _opened(source: Path | None) -> AsyncIterator[int | None]:
+async def _opened(source: Path | int | None) -> AsyncIterator[int | None]:
     """The descriptor of a file, where there is one."""
-    if source is None:
-        yield None
+    if source is None or isinstance(source, int):
+        yield source
         return
     opening: asyncio.Future[int] = asyncio.get_running_loop().run_in_executor(None, open_source, source)
     try:

@@ -23,11 +23,14 @@ from mediary.server.routes.thumbnails import ThumbnailFiles
 from mediary.server.routes.upload import UploadEndpoint
 from mediary.services import Late, Services
 
+READING = ("GET", "HEAD")
 THUMBNAIL = "/thumbnail/"
 OF_BUCKETS = "/files/"
 UPLOADS = "/backend-api/v2/uploads"
 KEPT = ("/media/", "/images/", THUMBNAIL, OF_BUCKETS)
 OPEN_TO_ALL = ("/healthz", "/readyz")
+GONE = 499
+"""What the log says, as that of nginx does, where the client left before there was an answer."""
 
 _request_id = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -130,6 +133,7 @@ class App:
 
         try:
             await self._routed(scope, receive, watched)
+            status = status or GONE
         except MediaryError as error:
             status = status or error.status
             raise
@@ -148,7 +152,7 @@ class App:
         path: str = scope["path"]
         if path.startswith(FILES):
             return self._buckets.find(scope)
-        if path == UPLOADS and scope["method"] == "POST":
+        if path == UPLOADS and scope["method"] not in READING:
             return self._upload
         below = (endpoint for prefix, endpoint in self._below.items() if path.startswith(prefix))
         return self._bare.get(path) or next(below, None)

@@ -1,7 +1,8 @@
 """Fields and files of a form, read as they come: fields whole, files to where they are held."""
 
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from mediary.conversations.held import Held
 from mediary.conversations.holder import Holder
@@ -9,6 +10,16 @@ from mediary.errors import TooLargeError
 
 if TYPE_CHECKING:
     from mediary.server.multipart import Part
+
+T = TypeVar("T")
+
+IN_PASSING = 1024 * 1024
+"""Bytes of JSON that are decoded on the event loop."""
+
+
+async def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
+    """What a body says, decoded beside the event loop where that takes more than a moment."""
+    return await asyncio.to_thread(decode, body) if len(body) > IN_PASSING else decode(body)
 
 
 async def hold_file(part: "Part", holder: Holder) -> list[Held]:

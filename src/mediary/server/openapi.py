@@ -75,7 +75,7 @@ _CONVERSATION = {
     },
     "responses": {
         "200": {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **{str(status): ERROR for status in (400, 401, 403, 404, 413, 415, 422, 502, 503, 504)},
+        **{str(status): ERROR for status in (400, 401, 403, 404, 413, 415, 422, 502, 503, 504, 507)},
     },
 }
 

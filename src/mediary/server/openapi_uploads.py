@@ -85,7 +85,7 @@ UPLOAD_PATHS: dict[str, Any] = {
                         }
                     },
                 },
-                **{str(status): ERROR for status in (400, 401, 404, 413, 415, 422, 429, 502, 504)},
+                **{str(status): ERROR for status in (400, 401, 403, 404, 409, 413, 415, 422, 429, 502, 503, 504, 507)},
             },
         }
     }

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from mediary import __version__
+from mediary.cookies.files import CookieFiles
 from mediary.errors import BadRequestError, FieldError, MediaryError, MethodNotAllowedError, NotFoundError
 from mediary.server.errors import DEFECT, error_body, error_headers
 from mediary.server.openapi import ERROR, add_hot_paths
@@ -38,11 +39,12 @@ def build_router(services: Services) -> FastAPI:
         redoc_url=None,
         responses=dict.fromkeys((401, 403, 422), ERROR),
     )
+    files = CookieFiles(services.sandbox, _hosts(services.settings))
     app.state.routers = (
         model_routes(services.conversations.providers),
         library_routes(services.library, services.settings.media.max_bytes),
         bucket_routes(services.buckets),
-        cookie_routes(services.jar, _hosts(services.settings), services.settings.server.max_request_bytes),
+        cookie_routes(services.jar, files, services.settings.server.max_request_bytes),
         upload_routes(services.uploads),
         health_routes(services),
     )

@@ -11,7 +11,7 @@ from mediary.conversations.holder import LIMIT, Holder
 from mediary.conversations.request import ConversationRequest, decode_request
 from mediary.conversations.turn import Conversations
 from mediary.errors import FieldError, MethodNotAllowedError
-from mediary.server.held_parts import hold_file, read_field
+from mediary.server.held_parts import decoded, hold_file, read_field
 from mediary.server.limits import USUAL, Body, check_declared_length
 from mediary.server.long_answers import LongWork, Running, until_gone
 from mediary.server.protocol import Receive, Scope, Send
@@ -20,8 +20,6 @@ from mediary.server.sse import TURN, EventStream
 if TYPE_CHECKING:
     from mediary.server.multipart import Part
 
-IN_PASSING = 1024 * 1024
-"""Bytes of JSON that are decoded on the event loop."""
 MAX_URL = 64 * 1024
 """Bytes of a URL in a field."""
 
@@ -71,7 +69,7 @@ class ConversationEndpoint:
     async def _read(self, scope: Scope, receive: Receive, content_type: bytes, holder: Holder) -> Question:
         if not content_type.startswith(b"multipart/form-data"):
             check_declared_length(scope, self._max_bytes)
-            return Question(await _decode(await Body(receive, self._max_bytes).read()))
+            return Question(await decoded(decode_request, await Body(receive, self._max_bytes).read()))
         # imported here: the first answer after a start should not wait for it
         from mediary.server.multipart import read_parts
 
@@ -93,7 +91,7 @@ class ConversationEndpoint:
             async for part in parts:
                 match part.field:
                     case "json":
-                        request = await _decode(await read_field(part, self._max_bytes, USUAL))
+                        request = await decoded(decode_request, await read_field(part, self._max_bytes, USUAL))
                     case "media_url":
                         urls.append((await read_field(part, MAX_URL)).decode("utf-8", "replace"))
                     case "files" if part.filename is not None:
@@ -101,9 +99,3 @@ class ConversationEndpoint:
         if request is None:
             raise FieldError("json", "the form needs the request as JSON in this field")
         return Question(request, tuple(files), tuple(filter(None, urls)))
-
-
-async def _decode(body: bytes) -> ConversationRequest:
-    if len(body) > IN_PASSING:
-        return await asyncio.to_thread(decode_request, body)
-    return decode_request(body)

@@ -1,21 +1,19 @@
 """`/backend-api/v2/upload_cookies`: files of cookies come in, and no value ever goes out."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from starlette.datastructures import FormData, UploadFile
 
-from mediary.cookies.reading import read_cookies
 from mediary.errors import FieldError
 from mediary.server.forms import read_form
 from mediary.server.limits import Body, check_declared_length
 from mediary.server.openapi import ERROR
 
 if TYPE_CHECKING:
+    from mediary.cookies.files import CookieFiles
     from mediary.cookies.jar import Jar
 
 MOST_TEXT = 1024
@@ -48,23 +46,22 @@ _FORM = {
 }
 
 
-def cookie_routes(jar: "Callable[[], Awaitable[Jar]]", known: Iterable[str], max_bytes: int) -> APIRouter:
-    """The routes, on this jar; `known` are the hosts whose cookies are read out of HAR files."""
+def cookie_routes(jar: "Callable[[], Awaitable[Jar]]", files: "CookieFiles", max_bytes: int) -> APIRouter:
+    """The routes, on this jar; `files` reads what comes in."""
     router = APIRouter(prefix="/backend-api/v2/upload_cookies", tags=["cookies"])
-    hosts = tuple(known)
 
     @router.post(
         "",
         summary="Hand in cookies for providers that know you by them",
         response_class=PlainTextResponse,
-        responses=dict.fromkeys((400, 409, 413), ERROR),
+        responses=dict.fromkeys((400, 413, 415, 422, 507), ERROR),
         openapi_extra=_FORM,
     )
     async def keep_cookies(request: Request) -> PlainTextResponse:
         check_declared_length(request.scope, max_bytes)
         async with read_form(request.scope, Body(request.receive, max_bytes), MOST_TEXT) as form:
-            name, content, domain = await _read(form)
-        found = await asyncio.to_thread(partial(read_cookies, name, content, hosts, domain))
+            file, domain = _parts(form)
+            found = await files.read(file.filename or "", file.file, file.size or 0, domain)
         await (await jar()).keep(found)
         return PlainTextResponse("File saved")
 
@@ -83,10 +80,10 @@ def cookie_routes(jar: "Callable[[], Awaitable[Jar]]", known: Iterable[str], max
     return router
 
 
-async def _read(form: FormData) -> tuple[str, bytes, str | None]:
-    """Name and content of the file, and the domain if it is said."""
+def _parts(form: FormData) -> tuple[UploadFile, str | None]:
+    """The file, and the domain if it is said."""
     file = next((item for item in form.getlist("file") if isinstance(item, UploadFile)), None)
     if file is None or not file.filename:
         raise FieldError("file", "the form needs a file of cookies in this field")
     domain = form.get("domain")
-    return file.filename, await file.read(), domain if isinstance(domain, str) and domain else None
+    return file, domain if isinstance(domain, str) and domain else None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,8 +14,8 @@ from mediary.conversations.attachments import Attachments
 from mediary.conversations.held import Held
 from mediary.conversations.holder import LIMIT, Holder
 from mediary.conversations.request import decode_json
-from mediary.errors import FieldError
-from mediary.server.held_parts import hold_file, read_field
+from mediary.errors import FieldError, MethodNotAllowedError
+from mediary.server.held_parts import decoded, hold_file, read_field
 from mediary.server.limits import Body, check_declared_length
 from mediary.server.long_answers import LongWork, Running, until_gone
 from mediary.server.protocol import Receive, Scope, Send
@@ -23,7 +24,7 @@ from mediary.uploads.room import UploadRoom, describe_upload
 
 if TYPE_CHECKING:
     from mediary.server.multipart import Part
-    from mediary.uploads.delivery.uploader import Upload
+    from mediary.uploads.records.entry import Upload
 
 MOST_TEXT = 1024 * 1024
 """Bytes of a field of a form."""
@@ -81,6 +82,8 @@ class UploadEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, when all of its files lie there."""
+        if scope["method"] != "POST":
+            raise MethodNotAllowedError(scope["method"], ("GET", "HEAD", "POST"))
         self._running.check()
         async with self._attachments.holder() as holder:
             reading = LongWork(self._read(scope, receive, holder))
@@ -104,7 +107,8 @@ class UploadEndpoint:
         content_type = dict(scope["headers"]).get(b"content-type", b"")
         if not content_type.startswith(b"multipart/form-data"):
             check_declared_length(scope, self._max_bytes)
-            return _Asked(decode_json(_request, await Body(receive, self._max_bytes).read()))
+            body = await Body(receive, self._max_bytes).read()
+            return _Asked(await decoded(partial(decode_json, _request), body))
         from mediary.server.multipart import read_parts  # imported here: an idle server does without
 
         check_declared_length(scope, self._max_form_bytes, LIMIT)
@@ -121,7 +125,7 @@ class UploadEndpoint:
         references = request.files or []
         if len(references) + len(asked.held) > MOST_FILES:
             raise FieldError("files", f"{MOST_FILES} files at most")
-        held = [*asked.held, *await all_of(self._attachments.hold(each, holder) for each in references)]
+        held = [*asked.held, *await self._attachments.hold(references, holder)]
         if not held:
             raise FieldError("files", "at least one file is needed in this field")
         for file in held:  # before any of them is sent
