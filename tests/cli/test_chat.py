@@ -188,3 +188,24 @@ async def test_reasoning_is_dimmed_and_not_part_of_the_answer(tmp_path: Path) ->
     assert "They greet." in piped.stderr
     assert b"\x1b[2mThey greet.\x1b[0m" in shown
     assert b"[bold]Hello[/bold] you" in shown
+
+
+async def test_no_word_of_a_provider_steers_the_terminal(tmp_path: Path) -> None:
+    clear = "\\u001b[2J\\u009b2J"
+    answers = {
+        "think": f'{{"choices":[{{"delta":{{"reasoning_content":"Hm{clear}"}}}}]}}'.encode(),
+        "fail": f'{{"error":{{"message":"It broke{clear}"}}}}'.encode(),
+    }
+    (tmp_path / "a.exe").write_bytes(b"MZ\0\1" * 100)
+    async with raw_server() as up:
+        table = f'[providers.Up]\nwire = "openai"\nlabel = "Up"\nbase_url = "{up.url}/v1"\n'
+        (tmp_path / "mediary.toml").write_text(table, encoding="utf-8")
+        shown = b""
+        for body in answers.values():
+            stream = [b"data: " + body + b"\n\n", b"data: [DONE]\n\n"]
+            up.answers["/v1/chat/completions"] = chunked(stream, "Content-Type: text/event-stream", "Connection: close")
+            shown += await asyncio.to_thread(on_a_terminal, tmp_path, "chat", "Hi", "-m", "m", "-p", "Up")
+    shown += await asyncio.to_thread(on_a_terminal, tmp_path, "chat", "Hi", "-p", "No\x1b[2Jbody")
+
+    assert b"Hm[2J" in shown and b"It broke[2J" in shown and b"No" in shown
+    assert b"\x1b[2J" not in shown and "\x9b".encode() not in shown

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from mediary.cli.options import Config, Data, explained, to_its_end
-from mediary.cli.terminal import prepare_output, unsteered, write_out
+from mediary.cli.terminal import harmless, prepare_output, unsteered, write_out
 from mediary.conversations.request import ConversationRequest, IncomingMessage
 from mediary.errors import MediaryError
 from mediary.events import Auth, Content, Event, Failure, Finish, Log, Reasoning, ToolCalls
@@ -88,7 +88,7 @@ class Screen:
         """One event."""
         match event:
             case Reasoning(token=str(token)):
-                self._aside.print(token, end="", style="dim", markup=False)
+                self._aside.print(harmless(token), end="", style="dim", markup=False)
                 self._open_line = True
             case Content(urls=list(urls)):
                 for url in urls:
@@ -112,7 +112,7 @@ class Screen:
             self._aside.print()
             self._open_line = False
         for line in lines:
-            self._aside.print(line, style=style, markup=False)
+            self._aside.print(harmless(line), style=style, markup=False)
 
     def _place(self, url: str) -> str:
         """Where a kept file lies; a URL of elsewhere as it is."""

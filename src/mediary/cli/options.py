@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from mediary.cli.terminal import harmless
 from mediary.errors import MediaryError
 
 Data = Annotated[
@@ -29,7 +30,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except MediaryError as error:
-        print(f"mediary: {error.message}", file=sys.stderr)
+        print(f"mediary: {harmless(error.message)}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 

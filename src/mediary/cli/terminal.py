@@ -48,7 +48,12 @@ def write_out(text: str, what: str = "the answer") -> None:
 
 def unsteered(stream: IO[str]) -> Callable[[str], str]:
     """How text that others wrote goes to a stream: a terminal gets no control characters, anything else the text."""
-    return (lambda text: text.translate(_STEERS)) if stream.isatty() else str
+    return harmless if stream.isatty() else str
+
+
+def harmless(text: str) -> str:
+    """Text that others wrote, without what would steer a terminal."""
+    return text.translate(_STEERS)
 
 
 def in_a_line(text: str) -> str:

@@ -10,9 +10,7 @@ from mediary.extractors.recognition.detect import HEAD_BYTES
 from mediary.formats import SNIFF_BYTES, detect
 from mediary.sandbox.pool import Sandbox
 from mediary.storage.files import in_thread, translated
-from mediary.uploads.files import Looked
-
-UNKNOWN = "application/octet-stream"
+from mediary.uploads.files import UNKNOWN, Looked
 
 Recognise = Callable[[Path, bytes, str], Awaitable[Recognised]]
 
