@@ -122,6 +122,7 @@ class FlowContract:
         assert all(isinstance(word, str) and word for word in (flow.flow, flow.name, flow.label))
         assert isinstance(flow.names_matter, bool)
         assert isinstance(flow.models_matter, bool)
+        assert isinstance(flow.takes_cookies, bool)
         assert all(hasattr(flow.options, key) for key in flow.options_matter)
         assert isinstance(flow.policy, CachePolicy)
         assert issubclass(flow.ticket_type, msgspec.Struct)

@@ -209,6 +209,8 @@ class Flow(Protocol[T]):
     """Whether an upload is good for one model alone."""
     options_matter: ClassVar[tuple[str, ...]]
     """The flow's own keys that make another upload of the same bytes, such as what they are for."""
+    takes_cookies: ClassVar[bool]
+    """Whether people are known there by what a browser has, so that what they handed in (`upload_cookies`) is asked."""
 
     name: str
     label: str

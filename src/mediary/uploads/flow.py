@@ -47,6 +47,7 @@ class BaseFlow(Generic[O]):
     names_matter: ClassVar[bool] = False
     models_matter: ClassVar[bool] = False
     options_matter: ClassVar[tuple[str, ...]] = ()
+    takes_cookies: ClassVar[bool] = False
     default_policy: ClassVar[CachePolicy] = CachePolicy()
     options_type: type[O]
 

@@ -89,6 +89,7 @@ class LMArena(BaseFlow[LMArenaOptions]):
     options_type = LMArenaOptions
     ticket_type = LMArenaTicket
     names_matter = True
+    takes_cookies = True
 
     def takes(self, model: str | None = None) -> Takes:
         """What the settings say; without them everything, for the models differ."""

@@ -89,6 +89,7 @@ class OpenAIWeb(BaseFlow[WebOptions]):
     options_type = WebOptions
     ticket_type = WebTicket
     names_matter = True
+    takes_cookies = True
 
     def __init__(self, name: str, table: UploadSettings, http: HttpClient) -> None:
         super().__init__(name, table, http)

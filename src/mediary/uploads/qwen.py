@@ -80,6 +80,7 @@ class Qwen(BaseFlow[QwenOptions]):
     options_type = QwenOptions
     ticket_type = QwenTicket
     names_matter = True
+    takes_cookies = True
 
     def takes(self, model: str | None = None) -> Takes:
         """What the settings say."""

@@ -102,6 +102,7 @@ class Yupp(BaseFlow[YuppOptions]):
     options_type = YuppOptions
     ticket_type = YuppTicket
     names_matter = True
+    takes_cookies = True
     default_policy = CachePolicy(entries=1000, keep=900)
 
     def takes(self, model: str | None = None) -> Takes:

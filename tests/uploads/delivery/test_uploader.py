@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +142,18 @@ class TestOnce:
     async def test_twenty_at_once_are_one_upload_and_all_see_it_grow(
         self, uploader: Uploader, flow: Plain, file: File, service: Service, database: Database
     ):
-        service.gate.clear()
         told: list[list[int]] = [[] for _ in range(20)]
-        tasks = [asyncio.create_task(uploader.upload(flow, file, progress=each.append)) for each in told]
-        await service.arrived.wait()
+        all_wait = asyncio.Event()
+
+        def hear(each: list[int], sent: int) -> None:
+            each.append(sent)
+            if sent == 4:  # the first part is there: no more until all twenty wait for the rest
+                service.gate.clear()
+            if all(told):
+                all_wait.set()
+
+        tasks = [asyncio.create_task(uploader.upload(flow, file, progress=partial(hear, each))) for each in told]
+        await all_wait.wait()
         service.gate.set()
         done = await asyncio.gather(*tasks)
         assert len({upload.id for upload in done}) == 1
@@ -524,7 +533,21 @@ class TestNames:
             uploader.get(name)
 
 
+class Web(Plain):
+    """The same service, where people are known by what a browser has."""
+
+    takes_cookies = True
+
+
 class TestJar:
+    async def test_it_is_for_flows_that_know_people_by_cookies(self, make: Make, service: Service, http: HttpClient):
+        async def jar(url: str) -> Credentials:
+            return BOB
+
+        flow = Plain("Plain", table(service.url), http)
+        account = await make(flow, jar=jar).account(flow)
+        assert account.headers["Authorization"] == f"Bearer {KEY}"
+
     async def test_what_was_handed_in_stands_between_the_request_and_the_settings(
         self, make: Make, service: Service, http: HttpClient, file: File
     ):
@@ -534,7 +557,7 @@ class TestJar:
             asked.append(url)
             return BOB
 
-        flow = Plain("Plain", table(service.url), http)
+        flow = Web("Plain", table(service.url), http)
         uploader = make(flow, jar=jar)
         bobs = await uploader.account(flow)
         assert bobs.headers["Authorization"] == "Bearer secret-of-bob"

@@ -79,7 +79,7 @@ class Uploader:
     async def account(self, flow: Flow[Any], credentials: Credentials = NONE) -> Account:
         """Who asks: what came with the request, or else what was handed in for the site; the settings fill the gaps."""
         # One or the other: half of each would be two people.
-        if self._jar is not None and not (credentials.api_key or credentials.cookies):
+        if self._jar and flow.takes_cookies and not (credentials.api_key or credentials.cookies):
             credentials = await self._jar(flow.transport.base_url)
         return flow.account(credentials)
 
