@@ -39,7 +39,7 @@ from mediary.uploads.contents import Known, PathContent, file_at, hash_content
 
 GB = 1024**3
 MB = 1024**2
-ROUNDS = 3
+ROUNDS = 5
 TURNS = 200
 MODEL = "chunks-1-burst"
 SETTINGS = """
