@@ -4,6 +4,7 @@ It answers with the seconds that it took and the bytes by which the process grew
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -39,7 +40,8 @@ class Outcome:
 
 
 def run(job: Job) -> Outcome:
-    """Do it in a fresh process."""
+    """Do it in a fresh process, once the disk has written what went there before."""
+    os.sync()
     command = [sys.executable, "-m", "benchmarks._upload"]
     done = subprocess.run(command, input=json.dumps(asdict(job)), capture_output=True, text=True, check=True)
     return Outcome(**json.loads(done.stdout))
