@@ -17,7 +17,7 @@ PATH = "/backend-api/v2/uploads"
 PICTURE = png(40, 30)
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF\n"
 WEB = ("OpenAIWeb", "Qwen", "Yupp", "LMArena")
-OFFICIAL = ("OpenAI", "Mistral", "Anthropic", "Gemini")
+OFFICIAL = ("OpenAI", "Mistral", "Anthropic", "Gemini", "DashScope")
 
 
 @pytest.fixture(scope="module")

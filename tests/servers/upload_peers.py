@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.servers import anthropic, gemini, lmarena, mistral, openai_files, openai_web, qwen, yupp
+from tests.servers import anthropic, dashscope, gemini, lmarena, mistral, openai_files, openai_web, qwen, yupp
 
 GUARD = '[net]\nallow = ["127.0.0.0/8"]\n'
 
@@ -31,6 +31,7 @@ async def all_peers() -> AsyncIterator[dict[str, Place]]:
         ocr = await stack.enter_async_context(mistral.mistral())
         claude = await stack.enter_async_context(anthropic.small_anthropic())
         google = await stack.enter_async_context(gemini.gemini_peer())
+        qwen_vl = await stack.enter_async_context(dashscope.dashscope_service())
         cookies = ", ".join(f'{name} = "{value}"' for name, value in lmarena.COOKIES[0].items())
         actions = ", ".join(f'{name} = "{value}"' for name, value in lmarena.ACTIONS.items())
         yield {
@@ -66,6 +67,12 @@ async def all_peers() -> AsyncIterator[dict[str, Place]]:
                 f'[providers.Anthropic]\nwire = "anthropic"\nbase_url = "{claude.base_url}"\n'
                 f'api_key = "{anthropic.KEY}"\n',
                 lambda file: claude.files[file["id"]].data,
+            ),
+            "DashScope": Place(
+                f'[providers.DashScope]\nwire = "openai"\n'
+                f'base_url = "http://127.0.0.1:{qwen_vl.port}/compatible-mode/v1"\napi_key = "{dashscope.KEY}"\n'
+                'models = ["qwen-vl"]\nuploads = { flow = "dashscope", model = "qwen-vl", types = ["*"] }\n',
+                lambda file: next(data for key, data in qwen_vl.kept.items() if key in str(file)),
             ),
             "Gemini": Place(
                 f'[providers.Gemini]\nwire = "gemini"\nbase_url = "http://127.0.0.1:{google.port}/v1beta"\n'

@@ -56,43 +56,9 @@ class UploadCache:
             row = (await connection.execute(_FIND, {"key": key, "end": now + MARGIN, "since": since})).one_or_none()
         return None if row is None else _upload(row)
 
+    @uninterrupted
     async def add(self, entry: Entry, policy: CachePolicy) -> Upload:
         """Remember an upload; the answer has its id. Older ones of its key are not used again."""
-        return await self._add(entry, policy)
-
-    async def get(self, id_: str) -> Entry:
-        """An upload; NotFoundError if there is none of that id."""
-        async with self._database.connect() as connection:
-            row = (await connection.execute(select(uploads).where(_columns.id == id_))).one_or_none()
-        if row is None:
-            raise NotFoundError(f"There is no upload {id_!r}")
-        return Entry(_upload(row), row.key, row.account)
-
-    async def remove(self, id_: str) -> None:
-        """Forget an upload; gone already is as good."""
-        await self._remove(id_)
-
-    async def list(self, provider: str | None = None, cursor: str | None = None, limit: int = 50) -> UploadPage:
-        """A page of what has not come to its end, newest first.
-
-        BadRequestError for a cursor that was not handed out, and for a limit that is not of 1 to 500.
-        """
-        if not 1 <= limit <= MOST:
-            raise BadRequestError(f"a page has 1 to {MOST} uploads, not {limit}")
-        query = select(uploads).where(or_(_columns.expires.is_(None), _columns.expires > time.time()))
-        if provider is not None:
-            query = query.where(_columns.provider == provider)
-        if cursor is not None:
-            if not _ID.fullmatch(cursor):
-                raise BadRequestError("this cursor was not handed out here")
-            query = query.where(_columns.id < cursor)
-        async with self._database.connect() as connection:
-            rows = (await connection.execute(query.order_by(_columns.id.desc()).limit(limit + 1))).all()
-        page = tuple(_upload(row) for row in rows[:limit])
-        return UploadPage(page, page[-1].id if len(rows) > limit else None)
-
-    @uninterrupted
-    async def _add(self, entry: Entry, policy: CachePolicy) -> Upload:
         upload = replace(entry.upload, id=self._new_id())
         file = upload.file
         row = {
@@ -114,10 +80,38 @@ class UploadCache:
             await connection.execute(insert(uploads), row)
         return upload
 
+    async def get(self, id_: str) -> Entry:
+        """An upload; NotFoundError if there is none of that id."""
+        async with self._database.connect() as connection:
+            row = (await connection.execute(select(uploads).where(_columns.id == id_))).one_or_none()
+        if row is None:
+            raise NotFoundError(f"There is no upload {id_!r}")
+        return Entry(_upload(row), row.key, row.account)
+
     @uninterrupted
-    async def _remove(self, id_: str) -> None:
+    async def remove(self, id_: str) -> None:
+        """Forget an upload; gone already is as good."""
         async with self._database.begin() as connection:
             await connection.execute(delete(uploads).where(_columns.id == id_))
+
+    async def list(self, provider: str | None = None, cursor: str | None = None, limit: int = 50) -> UploadPage:
+        """A page of what has not come to its end, newest first.
+
+        BadRequestError for a cursor that was not handed out, and for a limit that is not of 1 to 500.
+        """
+        if not 1 <= limit <= MOST:
+            raise BadRequestError(f"a page has 1 to {MOST} uploads, not {limit}")
+        query = select(uploads).where(or_(_columns.expires.is_(None), _columns.expires > time.time()))
+        if provider is not None:
+            query = query.where(_columns.provider == provider)
+        if cursor is not None:
+            if not _ID.fullmatch(cursor):
+                raise BadRequestError("this cursor was not handed out here")
+            query = query.where(_columns.id < cursor)
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(query.order_by(_columns.id.desc()).limit(limit + 1))).all()
+        page = tuple(_upload(row) for row in rows[:limit])
+        return UploadPage(page, page[-1].id if len(rows) > limit else None)
 
     async def _sweep(self, connection: AsyncConnection) -> None:
         await connection.execute(delete(uploads).where(_columns.expires <= time.time()))

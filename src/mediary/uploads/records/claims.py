@@ -80,9 +80,27 @@ class Claims:
         """A claim, to be taken."""
         return Claim(key, sending, f"{secrets.token_hex(8)} {this_process()}")
 
+    @uninterrupted
     async def take(self, claim: Claim) -> bool:
         """Take a claim, with the ticket that was left with it; False while somebody else holds it."""
-        return await self._take(claim)
+        if self._database.dialect == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            # Only one of the two dialects is ever used in a process.
+            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+        values = {"owner": claim.owner, "lease": _now + self.seconds, **asdict(claim.sending)}
+        statement = insert(upload_claims).values(key=claim.key, **values)
+        free = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=_columns.lease <= _now)
+        ours = select(_columns.ticket, _columns.begun).where(*_is(claim))
+        async with self._database.begin() as connection:
+            await connection.execute(free)
+            row = (await connection.execute(ours)).one_or_none()
+            if row is None:
+                await _take_over(connection, claim.key, values)
+                row = (await connection.execute(ours)).one_or_none()
+        if row is not None:
+            claim.ticket, claim.begun = row
+        return row is not None
 
     async def renew(self, claim: Claim) -> None:
         """Hold a claim for another while."""
@@ -122,27 +140,6 @@ class Claims:
         """Remove the ticket that somebody left, if nobody goes on with it."""
         left = delete(upload_claims).where(_columns.key == key, _columns.lease <= _now)
         await self._execute(left)
-
-    @uninterrupted
-    async def _take(self, claim: Claim) -> bool:
-        if self._database.dialect == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            # Only one of the two dialects is ever used in a process.
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        values = {"owner": claim.owner, "lease": _now + self.seconds, **asdict(claim.sending)}
-        statement = insert(upload_claims).values(key=claim.key, **values)
-        free = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=_columns.lease <= _now)
-        ours = select(_columns.ticket, _columns.begun).where(*_is(claim))
-        async with self._database.begin() as connection:
-            await connection.execute(free)
-            row = (await connection.execute(ours)).one_or_none()
-            if row is None:
-                await _take_over(connection, claim.key, values)
-                row = (await connection.execute(ours)).one_or_none()
-        if row is not None:
-            claim.ticket, claim.begun = row
-        return row is not None
 
     async def _set(self, claim: Claim, **values: object) -> None:
         await self._execute(update(upload_claims).where(*_is(claim)).values(**values))

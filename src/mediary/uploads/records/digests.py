@@ -39,18 +39,15 @@ class Digests:
             row = (await connection.execute(_FIND, {"place": place, "mark": mark})).one_or_none()
         return None if row is None else self._remember(place, mark, Known(*row))
 
+    @uninterrupted
     async def note(self, place: str, mark: str, known: Known) -> None:
         """Keep what is known of a file."""
-        await self._note(place, mark, known)
-        self._remember(place, mark, known)
-
-    @uninterrupted
-    async def _note(self, place: str, mark: str, known: Known) -> None:
         now = time.time()
         row = {"place": place, "mark": mark, "noted": now, **asdict(known)}
         async with self._database.begin() as connection:
             await connection.execute(delete(file_digests).where(_columns.noted < now - KEPT_SECONDS))
             await connection.execute(self._database.upsert(file_digests, "place"), row)
+        self._remember(place, mark, known)
 
     def _remember(self, place: str, mark: str, known: Known) -> Known:
         self._recent[place, mark] = known
