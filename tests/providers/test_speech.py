@@ -20,9 +20,10 @@ from mediary.formats import detect
 from mediary.net.client import HttpClient
 from mediary.providers.local.espeak import _LONGEST_DATA_PATH, engine, on_speech_thread
 from mediary.providers.local.provider import Local
-from mediary.providers.local.sound import FORMATS
-from mediary.providers.local.speech import Speech, speakable
+from mediary.providers.local.speech import Speech
 from mediary.settings import ProviderSettings
+from mediary.sounds import FORMATS
+from mediary.spoken import speakable
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from mediary.buckets.intake.taken import Taken
     from mediary.buckets.intake.upload import Upload
     from mediary.buckets.passages.ask import Readiness
-    from mediary.buckets.passages.passage import Passage
     from mediary.buckets.room import BucketRoom
     from mediary.buckets.summary import BucketPage
+    from mediary.passages.passage import Passage
 
 ASK_SECONDS = 600.0
 MAX_CHARS = 4000

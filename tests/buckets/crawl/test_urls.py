@@ -1,48 +1,12 @@
-"""URLs: when two are the same, and the names that come of them."""
+"""The names that come of URLs."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediary.buckets.crawl.urls import charset, file_name, media_type, normalise, page_name, site
+from mediary.buckets.crawl.urls import file_name, page_name, site
 from mediary.buckets.naming import file_name as safe_name
-
-
-@pytest.mark.parametrize(
-    ("url", "normal"),
-    [
-        ("HTTP://Example.COM:80", "http://example.com/"),
-        ("https://example.com:443/a?b=c#d", "https://example.com/a?b=c"),
-        ("https://example.com:8443/", "https://example.com:8443/"),
-        ("http://example.com?q", "http://example.com/?q"),
-        ("http://example.com/a/../b/./c", "http://example.com/b/c"),
-        ("http://example.com/a b", "http://example.com/a%20b"),
-        ("http://bücher.example/ü", "http://xn--bcher-kva.example/%C3%BC"),
-        ("http://example.com/?utm_source=x", "http://example.com/?utm_source=x"),
-        ("http://example.com/~me", "http://example.com/~me"),
-    ],
-)
-def test_one_way_to_write_a_url(url: str, normal: str):
-    assert normalise(url) == normal
-    assert normalise(normal) == normal
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "mailto:x@y",
-        "/a",
-        "//a/b",
-        "javascript:x()",
-        "http://",
-        "http://u:p@a/",
-        "http://[",
-        "http://a/" + "x" * 3000,
-    ],
-)
-def test_what_is_not_fetched(url: str):
-    assert normalise(url) is None
+from mediary.net.urls import normalise
 
 
 @given(st.text())
@@ -121,10 +85,3 @@ def test_any_header(path: str, disposition: str, kind: str):
     url = normalise(f"https://e.com/{path}") or "https://e.com/"
     name = file_name(url, {"content-disposition": disposition, "content-type": kind})
     assert name and "/" not in name and safe_name(name)
-
-
-def test_types():
-    assert media_type({"content-type": "Text/HTML; charset=utf-8"}) == "text/html"
-    assert media_type({}) == ""
-    assert charset({"content-type": 'text/html; charset="Shift_JIS"'}) == "Shift_JIS"
-    assert charset({"content-type": "text/html"}) is None

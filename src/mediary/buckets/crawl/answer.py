@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from msgspec import convert
 
 from mediary.buckets.crawl import urls
-from mediary.buckets.crawl.base import Page
 from mediary.buckets.crawl.frontier import Row
 from mediary.buckets.crawl.rewrite import rewrite
 from mediary.buckets.intake.staging import once
 from mediary.errors import DownloadError, TooLargeError
+from mediary.extractors.web.answer import HEAD, is_page
+from mediary.extractors.web.base import Page
 from mediary.net.download import Download as Answer
+from mediary.net.urls import charset, normalise
 from mediary.sandbox.pool import Sandbox
 from mediary.settings import BucketSettings
 from mediary.storage.files import in_thread
@@ -26,12 +28,7 @@ if TYPE_CHECKING:
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """Of HTML: it is held in memory while it is read."""
 
-_READ = "mediary.buckets.crawl.page:read_page"
-_HTML = ("text/html", "application/xhtml+xml")
-_UNTOLD = ("", "application/octet-stream", "application/xml", "text/plain", "text/xml")
-"""What servers say that do not know their HTML."""
-_SIGNS = (b"<!doctype html", b"<html")
-_HEAD = 1024
+_READ = "mediary.extractors.web.page:read_page"
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,10 +57,10 @@ class Answers:
             raise DownloadError("there is nothing there")
         chunks = self._counted(answer.chunks)
         head = b""
-        while len(head) < _HEAD and (chunk := await anext(chunks, None)) is not None:
+        while len(head) < HEAD and (chunk := await anext(chunks, None)) is not None:
             head += chunk
         row = partial(Row, url=url, etag=answer.headers.get("etag"), modified=answer.headers.get("last-modified"))
-        if _is_page(answer.headers, head):
+        if is_page(answer.headers, head):
             return await self._take_page(answer, url, _with_head(head, chunks), known, row)
         return await self._take_file(answer, url, _with_head(head, chunks), row)
 
@@ -80,7 +77,7 @@ class Answers:
             data += chunk
             if len(data) > MAX_PAGE_BYTES:
                 raise TooLargeError(f"the page has more than {MAX_PAGE_BYTES // 1024**2} MiB")
-        arguments = (bytes(data), url, urls.charset(answer.headers))
+        arguments = (bytes(data), url, charset(answer.headers))
         page = convert(await self.sandbox.run(_READ, *arguments, seconds=self.settings.seconds), Page)
         links = () if _says_nofollow(answer.headers) else await in_thread(partial(_normal, page.links))
         if not page.text:
@@ -120,17 +117,6 @@ class Answers:
             yield chunk
 
 
-def _is_page(headers: Mapping[str, str], head: bytes) -> bool:
-    """Whether an answer is HTML, which its bytes may deny, or say where its server does not."""
-    kind = urls.media_type(headers)
-    begins = head[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if kind in _HTML:
-        return not begins.startswith(b"%pdf-") and (
-            b"\0" not in begins or begins.startswith((b"\xff\xfe", b"\xfe\xff"))
-        )
-    return kind in _UNTOLD and begins.startswith(_SIGNS)
-
-
 def _says_nofollow(headers: Mapping[str, str]) -> bool:
     """Whether the header asks robots, all or this one, not to follow the page's links."""
     said = headers.get("x-robots-tag", "").lower()
@@ -141,7 +127,7 @@ def _says_nofollow(headers: Mapping[str, str]) -> bool:
 
 def _normal(links: tuple[str, ...]) -> tuple[str, ...]:
     """Links as a crawl writes them, each once."""
-    return tuple(dict.fromkeys(url for link in links if (url := urls.normalise(link))))
+    return tuple(dict.fromkeys(url for link in links if (url := normalise(link))))
 
 
 async def _with_head(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

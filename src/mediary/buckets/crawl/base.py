@@ -4,9 +4,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-MAX_URL = 2048
-"""Characters of a URL; longer ones are not followed."""
-
 Kind = Literal["page", "file", "unchanged", "same", "failed", "limit", "stopped", "waiting"]
 
 
@@ -46,16 +43,3 @@ class CrawlState(Struct, frozen=True, kw_only=True):
     bytes: int = 0
     limit: str | None = None
     failures: tuple[Failure, ...] = ()
-
-
-class Page(Struct, frozen=True, kw_only=True):
-    """What a page says: `text` is Markdown and empty where there is none.
-
-    `links` are the whole URLs that may be followed, each once, without fragments.
-    """
-
-    text: str = ""
-    title: str | None = None
-    author: str | None = None
-    language: str | None = None
-    links: tuple[str, ...] = ()

@@ -7,10 +7,10 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Struct, ValidationError, json
 from yarl import URL
 
-from mediary.buckets.crawl.base import MAX_URL
 from mediary.buckets.naming import DOWNLOADS
 from mediary.errors import BadRequestError, FieldError, TooLargeError
 from mediary.net.guard import parse_url
+from mediary.net.urls import MAX_URL
 
 MAX_BYTES = 1024 * 1024
 

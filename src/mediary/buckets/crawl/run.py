@@ -18,6 +18,7 @@ from mediary.buckets.crawl.plan import Download
 from mediary.buckets.crawl.visit import Scope, Visitor
 from mediary.buckets.naming import DOWNLOADS
 from mediary.net.client import HttpClient
+from mediary.net.urls import normalise
 from mediary.sandbox.pool import Sandbox
 from mediary.settings import BucketSettings
 from mediary.storage.files import in_thread
@@ -183,4 +184,4 @@ class Crawl:
 
 def _starts(entry: Download) -> list[str]:
     """The URLs of an entry as a crawl writes them."""
-    return [url for start in entry.starts if (url := urls.normalise(start))]
+    return [url for start in entry.starts if (url := normalise(start))]

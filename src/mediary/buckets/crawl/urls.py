@@ -1,4 +1,4 @@
-"""The URLs of a crawl: when two are the same, what is of one site, and how what they bring is named."""
+"""The URLs of a crawl: what is of one site, and how what they bring is named."""
 
 import mimetypes
 import posixpath
@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from email.message import Message
 from hashlib import sha256
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from yarl import URL
 
-from mediary.buckets.crawl.base import MAX_URL
 from mediary.buckets.naming import DOWNLOADS
-from mediary.errors import BadRequestError
 from mediary.names import secure_filename
-from mediary.net.guard import parse_url
+from mediary.net.urls import media_type
 
 _PAGES = re.compile(r"\.(?:x?html?|php\d?|aspx?|jspx?|cfm|cgi|md)$", re.IGNORECASE)
 _MAX_STEM = 80  # bytes; names made of it get numbers and extensions
@@ -28,26 +26,6 @@ _FITTING = {
     "text/markdown": ".md",
     "application/xml": ".xml",
 }
-
-
-def normalise(url: str, base: str | None = None) -> str | None:
-    """The one way to write a URL here: no fragment, no default port, the host in lower case, `/` for no path.
-
-    None for what is not fetched at all: no http(s) URL, one with a password, one that is too long. What tracks people
-    stays in a URL: nobody can tell it from what a page needs.
-    """
-    try:
-        parsed = parse_url(urljoin(base, url) if base else url).with_fragment(None)
-    except (BadRequestError, ValueError):
-        return None
-    host = (parsed.raw_host or "").strip(".")
-    if parsed.scheme not in ("http", "https") or not host or "@" in parsed.raw_authority:
-        return None
-    if parsed.explicit_port is not None and parsed.is_default_port():
-        parsed = parsed.with_port(None)
-    whole = urlsplit(str(parsed))
-    text = whole._replace(path=whole.path or "/").geturl()
-    return text if len(text) <= MAX_URL else None
 
 
 def site(url: str) -> str:
@@ -117,14 +95,3 @@ def _extension(headers: Mapping[str, str]) -> str:
     kind = media_type(headers)
     found = _FITTING.get(kind)
     return found if found is not None else mimetypes.guess_extension(kind) or ""
-
-
-def media_type(headers: Mapping[str, str]) -> str:
-    """The type that an answer says it is of, without parameters; empty if it does not say."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def charset(headers: Mapping[str, str]) -> str | None:
-    """The charset that an answer says its text is in."""
-    found = re.search(r"charset\s*=\s*[\"']?([\w.:-]{2,40})", headers.get("content-type", ""), re.IGNORECASE)
-    return found[1] if found else None

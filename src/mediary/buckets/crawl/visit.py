@@ -14,6 +14,7 @@ from mediary.errors import BadRequestError, DownloadError, TooLargeError, Unsupp
 from mediary.net.client import HttpClient, server_of
 from mediary.net.download import Download as Answer
 from mediary.net.download import open_download
+from mediary.net.urls import normalise
 
 _ATTEMPTS = 3
 _ACCEPT = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
@@ -140,7 +141,7 @@ class _Visit:
 
     async def _follow(self, target: str) -> None:
         """A redirect, before it is followed."""
-        url = urls.normalise(target)
+        url = normalise(target)
         if url is None:
             raise DownloadError(f"{server_of(self.hops[-1])} redirects to what is not fetched")
         if not self._is_start and not self._by.scope.holds(url):

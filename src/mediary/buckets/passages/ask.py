@@ -14,8 +14,8 @@ from mediary.buckets.document import Document
 from mediary.buckets.locks import claimed
 from mediary.buckets.naming import PASSAGES_LOCK
 from mediary.buckets.passages.index import IndexDamagedError, PassageIndex
-from mediary.buckets.passages.passage import Passage
 from mediary.buckets.reading.text import Texts, is_settled
+from mediary.passages.passage import Passage
 from mediary.storage.files import in_thread
 from mediary.tasks import all_of, to_the_end
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from mediary.buckets.naming import WHAT
-from mediary.buckets.passages.cut import Cut, cut
-from mediary.buckets.passages.passage import Passage
-from mediary.buckets.passages.rank import Scorer, Term, choose, spaced, spread, terms_of, worth_asking
 from mediary.buckets.sqlite_file import connect, is_damage, is_missing, named_errors, remove
 from mediary.errors import StoreError
+from mediary.passages.cut import Cut, cut
+from mediary.passages.passage import Passage
+from mediary.passages.rank import Scorer, Term, choose, spaced, spread, terms_of, worth_asking
 from mediary.storage.files import opened, translated
 
 T = TypeVar("T")

@@ -14,7 +14,6 @@ from mediary.buckets.bucket import Bucket
 from mediary.buckets.document import Document
 from mediary.buckets.locks import Claim, claimed
 from mediary.buckets.naming import TEXTS, WHAT
-from mediary.buckets.reading.shared import Work
 from mediary.errors import (
     MediaryError,
     NotFoundError,
@@ -24,6 +23,7 @@ from mediary.errors import (
 from mediary.extractors.base import Extracts, Facts, Wanted
 from mediary.extractors.recognition.detect import HEAD_BYTES
 from mediary.settings import BucketSettings
+from mediary.shared_work import Work
 from mediary.storage.files import in_thread, opened, translated, write_all
 
 logger = logging.getLogger(__name__)

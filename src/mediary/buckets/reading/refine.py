@@ -28,9 +28,9 @@ from mediary.buckets.reading.caches import (
     snapshot,
 )
 from mediary.buckets.reading.refining import MOST_TERMS, Span
-from mediary.buckets.reading.shared import Shared, Work
 from mediary.errors import MissingExtraError
 from mediary.sandbox.pool import Sandbox
+from mediary.shared_work import Shared, Work
 from mediary.storage.files import in_thread, translated
 
 _COUNT = "mediary.buckets.reading.refining:count"

@@ -12,10 +12,10 @@ from mediary.buckets.bucket import Bucket
 from mediary.buckets.document import Document
 from mediary.buckets.reading.ahead import in_order
 from mediary.buckets.reading.extraction import Extraction, is_lost
-from mediary.buckets.reading.shared import Shared, Work
 from mediary.errors import MediaryError, NotFoundError, ShutdownError
 from mediary.extractors.base import Extracts
 from mediary.settings import BucketSettings
+from mediary.shared_work import Shared, Work
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from mediary.errors import FieldError, ProviderUnavailableError
+from mediary.providers.base import Voice
 
 # The names and values of speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -53,15 +54,6 @@ class _VoiceStruct(ctypes.Structure):
 
 _VoiceList = ctypes.POINTER(ctypes.POINTER(_VoiceStruct))
 _OnSound = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-
-
-@dataclass(slots=True, frozen=True)
-class Voice:
-    """A voice: `id` is what a request writes (`en-us`), `language` its BCP 47 tag, `name` what people read."""
-
-    id: str
-    name: str
-    language: str
 
 
 @dataclass(slots=True, frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mediary.errors import FieldError
-from mediary.providers.local.sound import FORMATS, SoundFormat
+from mediary.sounds import FORMATS, SoundFormat
 
 _SMALLEST, _LARGEST = 16, 2048  # pixels
 _USUAL = 1024

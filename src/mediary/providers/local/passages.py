@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mediary.providers.base import Message, Text
-from mediary.providers.local.sentences import sentences
-from mediary.providers.local.work import Check, never_over
+from mediary.sentences import Check, never_over, sentences
 from mediary.words import GRAMMAR, words
 
 MOST = 5  # quotations in an answer

@@ -1,19 +1,21 @@
 """The provider that needs no network and no key: passages, speech and a stand-in for pictures, made on this machine."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from mediary.errors import FieldError, ModelNotFoundError, ProviderUnavailableError, TooLargeError
 from mediary.events import Content, Event, Finish, FinishReason, Media, Usage
-from mediary.providers.base import Model, Takes, Text, TurnRequest
-from mediary.providers.local.espeak import Voice, engine, on_speech_thread
+from mediary.providers.base import Model, Speaker, Spoken, Takes, Text, TurnRequest, Utterance, Voice
+from mediary.providers.local.espeak import engine, on_speech_thread
 from mediary.providers.local.options import PictureOptions, picture_options, speech_options
 from mediary.providers.local.passages import Passage, find_passages
 from mediary.providers.local.picture import draw
-from mediary.providers.local.speech import Speech, speakable
+from mediary.providers.local.speech import Speech
 from mediary.providers.local.work import Work
+from mediary.sounds import SAMPLES
+from mediary.spoken import speakable
 from mediary.words import words
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ class Local:
     """Answers with what is on this machine. Its models:
 
     - `passages` quotes the sentences of the conversation and its attached text that bear on the question;
-    - `speech` says the prompt, by espeak-ng: options `voice`, `speed`, `format` (`mp3`, `opus`, `wav`), the first and
-      the last also within `audio`;
+    - `speech` says the prompt, by espeak-ng: options `voice`, `speed`, `format` (`mp3`, `opus`, `wav`, `flac`,
+      `aac`), the first and the last also within `audio`;
     - `picture` draws a landscape that prompt and seed determine, a stand-in for a picture model: options `width`,
       `height`, `size`, `aspect_ratio`, `seed`, `n`.
 
@@ -78,6 +80,23 @@ class Local:
     async def voices(self) -> tuple[Voice, ...]:
         """Every voice that speech may have."""
         return await on_speech_thread(lambda: engine().voices)
+
+    async def speaker(self, model: str | None, voice: str | None) -> Speaker:
+        """The one model that speaks, in a voice, a language, or either with a variant (`en+f3`)."""
+        if model not in (None, "speech"):
+            raise ModelNotFoundError(f"no model {model[:100]!r} here that speaks; there is: speech")
+        found = await on_speech_thread(lambda: engine().find(voice or self._voice))
+        return Speaker("speech", found, MAX_TEXT)
+
+    @asynccontextmanager
+    async def speak(self, utterance: Utterance) -> AsyncIterator[Spoken]:
+        """Say it at a speed from 0.25 to 4."""
+        if utterance.manner:
+            raise FieldError("instructions", f"{self.name} takes none: choose another voice")
+        rate = await on_speech_thread(lambda: engine().rate)
+        speech = Speech(utterance.text, utterance.speaker.voice, utterance.speed, SAMPLES)
+        async with aclosing(speech.sound()) as sound:
+            yield Spoken(f"audio/pcm;rate={rate}", sound)
 
     def takes(self, model: str) -> Takes:
         """Pictures and sounds, at which no model here looks; text comes as text."""

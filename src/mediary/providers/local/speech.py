@@ -1,43 +1,21 @@
-"""Makes speech of a text: takes the markup out, speaks it piece by piece, encodes it as it is read."""
+"""Makes speech of a text: speaks it piece by piece, and encodes it as it is read."""
 
-import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Self
-from unicodedata import category
 
 from mediary.providers.local.espeak import engine, on_speech_thread
-from mediary.providers.local.sentences import sentences
-from mediary.providers.local.sound import SoundFormat
-from mediary.providers.local.work import Check, Work, WorkOverError, never_over
+from mediary.providers.local.work import Work, WorkOverError
+from mediary.sentences import Check
+from mediary.sounds import SoundFormat
+from mediary.spoken import REST, pieces
 
 # Words a minute: espeak-ng's usual pace, and how slow and fast it can be.
 _PACE = 175
 _SLOWEST, _FASTEST = 80, 450
 _PIECE = 300  # characters spoken at once: what a cancelled turn still has to wait for, some milliseconds
-
-_STRETCH = 32 * 1024  # characters from which the marks are taken at once
-
-_LINK = r"!?\[([^\[\]\n]{0,500})\]\([^()\n]{0,2000}\)"
-
-# Each mark is taken away on its own, never searched for in pairs: text of any shape costs linear time.
-_UNSPOKEN = tuple(
-    (re.compile(pattern, re.MULTILINE), spoken)
-    for pattern, spoken in (
-        (r"[\x00-\x08\x0b-\x1f\x7f]", " "),
-        (r"^[ \t]*(?:```|~~~).*$", ""),  # fences of code
-        (_LINK, r"\1"),  # a link or picture is its text, and a picture may be in a link
-        (_LINK, r"\1"),
-        (r"</?[A-Za-z][^>\n]{0,200}>", ""),  # HTML tags
-        (r"^[ \t]*\|?[ \t:|-]{3,}$", ""),  # rules, and the line under a table's head
-        (r"^[ \t]*(?:#{1,6}|>|[-*+•])[ \t]+", ""),
-        (r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", ""),
-        (r"[ \t]*\|[ \t]*", ", "),  # a table's cells
-        (r"(?<!\w)(?:[*_]{1,3}|~~)(?=\S)|(?<=\S)(?:[*_]{1,3}|~~)(?!\w)", ""),
-        (r"`+", ""),
-    )
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,8 +36,8 @@ class Speech:
         voice = engine()
         pace = min(_FASTEST, max(_SLOWEST, round(_PACE * self.speed)))
         with self.format.encoder(voice.rate) as sound:
-            for piece in _pieces(self.text, check):
-                yield sound.encode(voice.speak(piece, self.voice, pace))
+            for group in pieces(self.text, repeat(_PIECE), check):
+                yield sound.encode(voice.speak(REST.join(group), self.voice, pace))
             yield from sound.finish()
 
 
@@ -87,40 +65,3 @@ class Sound:
         """End it after the piece in hand: the speech thread does one thing at a time."""
         self._work.end()
         await on_speech_thread(self._made.close)
-
-
-def speakable(text: str, check: Check = never_over) -> str:
-    """A text without the marks of Markdown and HTML, which nobody says aloud; empty if no word or sign is left."""
-    text = "".join(_without_marks(stretch, check) for stretch in _stretches(text))
-    signs = (sign for sentence in sentences(text, check) for sign in sentence)
-    return text.strip() if any(category(sign)[0] in "LNS" for sign in signs) else ""
-
-
-def _stretches(text: str) -> Iterator[str]:
-    """The text in stretches of whole lines, a line that is longer cut at a space."""
-    start = 0
-    while start < len(text):
-        end = min(start + _STRETCH, len(text))
-        if end < len(text):
-            end = 1 + text.rfind("\n", start, end) or 1 + text.rfind(" ", start, end) or end
-        yield text[start:end]
-        start = end
-
-
-def _without_marks(text: str, check: Check) -> str:
-    for pattern, spoken in _UNSPOKEN:
-        check()
-        text = pattern.sub(spoken, text)
-    return text
-
-
-def _pieces(text: str, check: Check) -> Iterator[str]:
-    """The text in pieces of whole sentences."""
-    piece = ""
-    for sentence in sentences(text, check):
-        if piece and len(piece) + len(sentence) > _PIECE:
-            yield piece
-            piece = ""
-        piece = f"{piece}\n\n{sentence}" if piece else sentence  # an empty line is a short rest, also after a heading
-    if piece:
-        yield piece

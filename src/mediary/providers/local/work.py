@@ -3,23 +3,16 @@
 import asyncio
 import math
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from mediary.errors import ProviderTimeoutError
 
 T = TypeVar("T")
 
-Check = Callable[[], None]
-"""Called often by long work in a thread; raises where the work is over."""
-
 
 class WorkOverError(Exception):
     """Nobody waits for the work any more."""
-
-
-def never_over() -> None:
-    """The check of work that always goes on to its end."""
 
 
 class Work:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from mediary.buckets.passages.passage import Passage
+from mediary.passages.passage import Passage
 from mediary.words import GRAMMAR, UNSPACED, words
 
 MOST_TERMS = 24

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediary.buckets.crawl.base import Page
-from mediary.buckets.crawl.charset import decode
-from mediary.buckets.crawl.page import MAX_LINKS, read_page
+from mediary.extractors.web.base import Page
+from mediary.extractors.web.charset import decode
+from mediary.extractors.web.page import MAX_LINKS, read_page
 
 PAGES = Path(__file__).parent / "pages"
 URL = "https://example.com/dir/page.html"

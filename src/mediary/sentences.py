@@ -2,9 +2,10 @@
 # ruff: noqa: RUF001, SIM905 (other scripts have letters that look like Latin ones; word lists read best as text)
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from mediary.providers.local.work import Check, never_over
+Check = Callable[[], None]
+"""Called often by long work in a thread; raises where the work is over."""
 
 LONGEST = 500  # characters; a "sentence" beyond that is a table, a log line or data, and is cut at a space
 
@@ -30,6 +31,10 @@ _ABBREVIATIONS = frozenset(
     "p.m u.s u.k nr abb bd bzw ca evtl ggf hrsg inkl max min mio mrd sog str tel usw vgl z.b d.h u.a o.ä s.o s.u art "
     "sr sra srta dra ud uds núm pág av avda ej г ул им стр рис см тыс млн млрд т.е т.д".split()
 )
+
+
+def never_over() -> None:
+    """The check of work that always goes on to its end."""
 
 
 def sentences(text: str, check: Check = never_over) -> Iterator[str]:

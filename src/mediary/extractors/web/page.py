@@ -16,8 +16,8 @@ from lxml import etree, html
 from trafilatura.htmlprocessing import prune_unwanted_nodes
 from trafilatura.xpaths import OVERALL_DISCARD_XPATH
 
-from mediary.buckets.crawl.base import MAX_URL, Page
-from mediary.buckets.crawl.charset import decode
+from mediary.extractors.web.base import MAX_LINK, Page
+from mediary.extractors.web.charset import decode
 
 MAX_LINKS = 1000
 
@@ -87,7 +87,7 @@ def _join(base: str, target: str) -> str | None:
     """A whole http(s) URL without its fragment; None for what leads nowhere."""
     with suppress(ValueError):  # such as http://[
         whole = urldefrag(urljoin(base, target.strip())).url
-        if whole[:8].lower().startswith(("http://", "https://")) and len(whole) <= MAX_URL:
+        if whole[:8].lower().startswith(("http://", "https://")) and len(whole) <= MAX_LINK:
             return whole
     return None
 

@@ -1,0 +1,1 @@
+"""Passages of texts: how a text is cut into them, and which bear on a question."""
