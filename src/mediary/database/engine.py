@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sqlalchemy import Connection, Table, event, func, select, text
 from sqlalchemy.engine import URL, make_url
@@ -29,6 +29,9 @@ from sqlalchemy.sql.dml import Insert
 from mediary.database.metadata import HEAD
 from mediary.database.problems import OpenedFile, explain, is_full, reason, sqlite_path
 from mediary.errors import DatabaseError, DatabaseFullError, SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.sqlite import Insert as ConflictingInsert
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -92,14 +95,18 @@ class Database:
         async with self.connect() as connection:
             await connection.execute(_REVISION)
 
-    def upsert(self, table: Table, key: str) -> Insert:
-        """The statement that inserts whole rows, or puts each in the place of the one with the same key."""
+    def insert(self, table: Table) -> "ConflictingInsert":
+        """An insert that can say what becomes of a row that is there already; both dialects spell it alike."""
         if self.dialect == "sqlite":
             from sqlalchemy.dialects.sqlite import insert
         else:
             # Only one of the two dialects is ever used in a process.
             from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        statement = insert(table)
+        return insert(table)
+
+    def upsert(self, table: Table, key: str) -> Insert:
+        """The statement that inserts whole rows, or puts each in the place of the one with the same key."""
+        statement = self.insert(table)
         changes = {name: statement.excluded[name] for name in table.c.keys() if name != key}  # noqa: SIM118 - columns
         return statement.on_conflict_do_update(index_elements=[key], set_=changes)
 

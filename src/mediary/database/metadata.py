@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Dialect, Integer, MetaData, Text
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0004"
+HEAD = "0008"
 """The newest migration; a database at this revision is opened without Alembic."""
 
 metadata = MetaData(

@@ -155,12 +155,9 @@ class StoredNames:
 
     async def _inserted(self, connection: AsyncConnection, entry: StoredName) -> bool:
         """Whether the name was free; on PostgreSQL this waits for whoever is inserting the same one."""
-        if self._database.dialect == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            # Only one of the two dialects is ever used in a process.
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        statement = insert(stored_files).values(space=self.space, **asdict(entry)).on_conflict_do_nothing()
+        statement = (
+            self._database.insert(stored_files).values(space=self.space, **asdict(entry)).on_conflict_do_nothing()
+        )
         return (await connection.execute(statement)).rowcount == 1
 
     async def _free_name(self, connection: AsyncConnection, name: str, taken: Callable[[str], bool]) -> str:

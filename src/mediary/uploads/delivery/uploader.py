@@ -15,6 +15,7 @@ from msgspec import structs
 
 from mediary.errors import ConflictError, NotFoundError, ProviderError
 from mediary.tasks import unbroken
+from mediary.tracing import Value, traced
 from mediary.uploads.base import Account, Credentials, File, Flow, Progress, Removes
 from mediary.uploads.delivery.delivery import Cleaning, Delivery, may_pass, take_back
 from mediary.uploads.delivery.flights import Flights
@@ -113,7 +114,9 @@ class Uploader:
         # What is not to be used again is not shared either.
         own = key if flow.policy.enabled else f"{key} {secrets.token_hex(8)}"
         errand = _Errand(flow, account, model, key, key if resumable else own, resumable, waiting)
-        return _named(await self._flights.join(own, file, partial(self._run, errand), progress), file)
+        about: dict[str, Value] = {"mediary.provider": flow.name, "mediary.flow": flow.flow, "file.size": file.size}
+        with traced("upload", about, client=True):
+            return _named(await self._flights.join(own, file, partial(self._run, errand), progress), file)
 
     async def void(self, upload: Upload) -> None:
         """Forget an upload that the provider does not know any more."""

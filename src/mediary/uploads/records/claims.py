@@ -3,17 +3,15 @@
 import secrets
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Executable, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Row, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import FunctionElement
 
+from mediary.database.clock import now
 from mediary.database.engine import Database
+from mediary.database.processes import is_gone, this_process
 from mediary.tasks import uninterrupted
 from mediary.uploads.records.entry import ID_LENGTH, Sending, Unfinished
-from mediary.uploads.records.processes import is_gone, this_process
 from mediary.uploads.records.tables import upload_claims
 
 LEASE_SECONDS = 15.0
@@ -24,25 +22,7 @@ TICKET_SECONDS = 23 * 3600.0
 _columns = upload_claims.c
 
 
-class _Now(FunctionElement[float]):
-    """The time in Unix seconds by the database's clock, which all nodes share; their own may differ by minutes."""
-
-    type = Double()
-    inherit_cache = True
-
-
-@compiles(_Now)
-def _now_in_sqlite(*_: Any, **__: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
-
-
-@compiles(_Now, "postgresql")
-def _now_in_postgresql(*_: Any, **__: Any) -> str:
-    return "cast(extract(epoch from clock_timestamp()) as double precision)"
-
-
-_now = _Now()
-_LEFT = select(upload_claims, _now.label("now")).where(_columns.ticket.is_not(None))
+_LEFT = select(upload_claims, now.label("now")).where(_columns.ticket.is_not(None))
 
 
 @dataclass(slots=True)
@@ -83,14 +63,9 @@ class Claims:
     @uninterrupted
     async def take(self, claim: Claim) -> bool:
         """Take a claim, with the ticket that was left with it; False while somebody else holds it."""
-        if self._database.dialect == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            # Only one of the two dialects is ever used in a process.
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        values = {"owner": claim.owner, "lease": _now + self.seconds, **asdict(claim.sending)}
-        statement = insert(upload_claims).values(key=claim.key, **values)
-        free = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=_columns.lease <= _now)
+        values = {"owner": claim.owner, "lease": now + self.seconds, **asdict(claim.sending)}
+        statement = self._database.insert(upload_claims).values(key=claim.key, **values)
+        free = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=_columns.lease <= now)
         ours = select(_columns.ticket, _columns.begun).where(*_is(claim))
         async with self._database.begin() as connection:
             await connection.execute(free)
@@ -104,11 +79,11 @@ class Claims:
 
     async def renew(self, claim: Claim) -> None:
         """Hold a claim for another while."""
-        await self._set(claim, lease=_now + self.seconds)
+        await self._set(claim, lease=now + self.seconds)
 
     async def write(self, claim: Claim) -> None:
         """Write down the claim's ticket, and hold it for another while."""
-        await self._set(claim, lease=_now + self.seconds, ticket=claim.ticket, begun=claim.begun)
+        await self._set(claim, lease=now + self.seconds, ticket=claim.ticket, begun=claim.begun)
 
     async def leave(self, claim: Claim) -> None:
         """Let go of a claim, with its ticket for whoever comes next."""
@@ -138,7 +113,7 @@ class Claims:
 
     async def forget(self, key: str) -> None:
         """Remove the ticket that somebody left, if nobody goes on with it."""
-        left = delete(upload_claims).where(_columns.key == key, _columns.lease <= _now)
+        left = delete(upload_claims).where(_columns.key == key, _columns.lease <= now)
         await self._execute(left)
 
     async def _set(self, claim: Claim, **values: object) -> None:
@@ -152,8 +127,8 @@ class Claims:
 
 async def sweep(connection: AsyncConnection) -> None:
     """Remove what dead processes left, but for tickets that are good yet."""
-    useless = or_(_columns.ticket.is_(None), _columns.begun <= _now - TICKET_SECONDS)
-    await connection.execute(delete(upload_claims).where(and_(_columns.lease <= _now, useless)))
+    useless = or_(_columns.ticket.is_(None), _columns.begun <= now - TICKET_SECONDS)
+    await connection.execute(delete(upload_claims).where(and_(_columns.lease <= now, useless)))
 
 
 async def _take_over(connection: AsyncConnection, key: str, values: dict[str, object]) -> None:

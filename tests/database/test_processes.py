@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mediary.uploads.records.processes import is_gone, this_process
+from mediary.database.processes import is_gone, this_process
 
 pytestmark = pytest.mark.skipif(not this_process(), reason="this system does not tell")
 
-TELL = "from mediary.uploads.records.processes import this_process; print(this_process(), flush=True); input()"
+TELL = "from mediary.database.processes import this_process; print(this_process(), flush=True); input()"
 
 
 @pytest.fixture
