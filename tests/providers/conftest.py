@@ -10,12 +10,15 @@ from tests.clock import jump
 from tests.servers.aimock import Aimock, running_aimock
 from tests.servers.anthropic import KEY as ANTHROPIC_KEY
 from tests.servers.anthropic import Small, small_anthropic
+from tests.servers.ollama import OllamaPeer, small_ollama
 from tests.servers.scripted import Scripted, scripted
 
 from mediary.net.client import HttpClient
 from mediary.providers.anthropic.provider import Anthropic
 from mediary.providers.gemini.provider import Gemini
+from mediary.providers.ollama.provider import Ollama
 from mediary.providers.openai.provider import OpenAI
+from mediary.providers.openai_responses.provider import OpenAIResponses
 from mediary.settings import NetSettings, ProviderSettings
 
 __all__ = ["jump"]  # a fixture, used by name
@@ -60,6 +63,18 @@ def make_gemini(http: HttpClient) -> Callable[..., Gemini]:
     return partial(_made, http, Gemini, "gemini")
 
 
+@pytest.fixture(scope="session")
+def make_ollama(http: HttpClient) -> Callable[..., Ollama]:
+    """The same for Ollama's own API."""
+    return partial(_made, http, Ollama, "ollama")
+
+
+@pytest.fixture(scope="session")
+def make_responses(http: HttpClient) -> Callable[..., OpenAIResponses]:
+    """The same for the Responses wire."""
+    return partial(_made, http, OpenAIResponses, "openai_responses")
+
+
 @pytest.fixture
 async def small() -> AsyncIterator[Small]:
     async with small_anthropic() as anthropic:
@@ -70,6 +85,12 @@ async def small() -> AsyncIterator[Small]:
 def claude(make_anthropic: Callable[..., Anthropic], small: Small) -> Anthropic:
     """A provider at the small Anthropic."""
     return make_anthropic(small.base_url, api_key=ANTHROPIC_KEY)
+
+
+@pytest.fixture
+async def ollama() -> AsyncIterator[OllamaPeer]:
+    async with small_ollama() as peer:
+        yield peer
 
 
 def _made(

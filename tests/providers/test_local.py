@@ -41,7 +41,7 @@ async def test_the_default_is_listed_first(http: HttpClient):
 async def test_voices_have_a_name_and_a_language(local: Local):
     voices = {voice.id: voice for voice in await local.voices()}
     assert len(voices) > 100
-    assert (voices["de"].name, voices["de"].language) == ("German", "de")
+    assert (voices["de"].label, voices["de"].language) == ("German", "de")
     assert voices["en"].language == "en-gb"
 
 

@@ -20,8 +20,8 @@ from tests.servers.scripted import STREAM, Asked, Hanging, Line, Scripted, chunk
 from mediary.errors import ProviderError, ProviderUnavailableError, StreamInterruptedError
 from mediary.events import Media
 from mediary.providers.base import Audio, Image, Message, Text, TurnRequest
+from mediary.providers.http.pictures import picture_size
 from mediary.providers.openai.chat import SpokenAnswer
-from mediary.providers.openai.messages import picture_size
 from mediary.providers.openai.wav import as_wav
 from mediary.providers.openai.wire import Sound
 

@@ -14,7 +14,7 @@ from tests.servers.scripted import Asked, Line, Scripted, delta, events, said, s
 
 from mediary.errors import MissingAuthError, ProviderError
 from mediary.providers.base import Model
-from mediary.providers.openai.models import MAX_MODELS, kind_by_id, read_models
+from mediary.providers.http.models import MAX_MODELS, kind_by_id, read_models
 
 LISTS: dict[str, tuple[Any, list[Model]]] = {
     "openai": (

@@ -253,6 +253,12 @@ def _bad(words: str, param: str | None = None, *, code: str | None = None, statu
 async def openai_files() -> AsyncIterator[OpenAIFilesService]:
     """The service on loopback, with nothing in it."""
     service = OpenAIFilesService()
+    async with serving(files_app(service)) as service.url:
+        yield service
+
+
+def files_app(service: OpenAIFilesService) -> web.Application:
+    """Its endpoints."""
     app = web.Application(client_max_size=2 * MAX_PART)
     app.router.add_post("/v1/files", service.create_file)
     app.router.add_get("/v1/files/{id}", service.get_file)
@@ -262,8 +268,7 @@ async def openai_files() -> AsyncIterator[OpenAIFilesService]:
     app.router.add_post("/v1/uploads/{id}/parts", service.add_part)
     app.router.add_post("/v1/uploads/{id}/complete", service.complete)
     app.router.add_post("/v1/uploads/{id}/cancel", service.cancel)
-    async with serving(app) as service.url:
-        yield service
+    return app
 
 
 @asynccontextmanager

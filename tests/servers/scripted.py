@@ -48,10 +48,14 @@ Play = Callable[[Asked, Line], Awaitable[None]]
 
 @dataclass
 class Scripted:
-    """Answers requests with `plays`, one after the other; the last one answers all that follow."""
+    """Answers requests with `plays`, one after the other; the last one answers all that follow.
+
+    Where there is a `listing`, it answers whoever asks for the models, at any time, and nothing is kept of that.
+    """
 
     port: int
     plays: list[Play] = field(default_factory=list)
+    listing: Play | None = None
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     open: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -83,6 +87,9 @@ class Scripted:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while True:
                     asked = await _read(reader)
+                    if self.listing and asked.path.endswith("/models"):
+                        await self.listing(asked, Line(writer))
+                        continue
                     self.asked.append(asked)
                     play = self.plays.pop(0) if len(self.plays) > 1 else self.plays[0]
                     acting = asyncio.create_task(play(asked, Line(writer)))

@@ -1,6 +1,7 @@
 """What a provider is: the messages it gets, the models it lists, the events it yields."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from mediary.errors import TooLargeError, UnsupportedTypeError
 from mediary.events import Event, Media
 
-Kind = Literal["chat", "image", "speech"]
+Kind = Literal["chat", "image", "speech", "video"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -225,4 +226,82 @@ class Transcribes(Protocol):
 
         The file is read piece by piece. TooLargeError where the service takes no file of that size.
         """
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class Voice:
+    """A voice: `id` is what a request writes, `label` what people read, `language` its BCP 47 tag where it has one."""
+
+    id: str
+    label: str
+    language: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Speaker:
+    """Who is going to speak: a model and a voice that were found; `longest` is the characters of one `Utterance`."""
+
+    model: str
+    voice: str
+    longest: int
+
+
+@dataclass(slots=True, frozen=True)
+class Utterance:
+    """What is said in one go: `speed` is a factor of the usual pace, `manner` says in words how to speak.
+
+    `before` is what was said just before, for those whose voice goes on from there.
+    """
+
+    text: str
+    speaker: Speaker
+    speed: float = 1.0
+    manner: str | None = None
+    before: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Spoken:
+    """Speech on its way: `media_type` is `audio/pcm;rate=…` (16-bit little-endian mono samples) or `audio/wav`."""
+
+    media_type: str
+    chunks: AsyncIterator[bytes]
+
+
+@runtime_checkable
+class Speaks(Protocol):
+    """A provider that can read text out."""
+
+    async def voices(self) -> Sequence[Voice]:
+        """Its voices; empty where the service does not tell."""
+        ...
+
+    async def speaker(self, model: str | None, voice: str | None) -> Speaker:
+        """Who speaks, where both may be left open. ModelNotFoundError, or FieldError naming voices that are like it."""
+        ...
+
+    def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[Spoken]:
+        """Say something: the block is entered when the first bytes are there; leaving it closes the connection.
+
+        FieldError for a speed that the service does not have.
+        """
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A provider that can place texts in a space of meaning."""
+
+    async def embed(self, texts: Sequence[str], model: str) -> list[list[float]]:
+        """A vector for each text, in order, all of the same length. ProviderError where the service fails."""
+        ...
+
+
+@runtime_checkable
+class TellsQuota(Protocol):
+    """A provider whose service may tell of credit and limits."""
+
+    async def quota(self, api_key: str | None = None) -> dict[str, Any] | None:
+        """What it tells, in its own words; None where it tells nothing."""
         ...

@@ -1,14 +1,15 @@
 """The generateContent wire, as Google's Gemini API and those who offer it speak it."""
 
 import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from urllib.parse import quote
 
 from mediary.events import Event, Media
 from mediary.net.client import HttpClient
-from mediary.providers.base import Kind, Model, Takes, TurnRequest
+from mediary.providers.base import Kind, Model, Speaker, Spoken, Takes, TurnRequest, Utterance, Voice
 from mediary.providers.gemini.answer import ContentReader
+from mediary.providers.gemini.embedding import embed
 from mediary.providers.gemini.mending import Habits, Mender
 from mediary.providers.gemini.messages import payload_of
 from mediary.providers.gemini.models import (
@@ -20,6 +21,7 @@ from mediary.providers.gemini.models import (
     thinks_by_id,
     told_of,
 )
+from mediary.providers.gemini.speech import VOICES, question, read_out, speaker_of
 from mediary.providers.gemini.wire import model_pages
 from mediary.providers.http.answering import read_answer
 from mediary.providers.http.encoding import encode, work_on
@@ -96,6 +98,25 @@ class Gemini(HttpProvider[Told]):
             async with aclosing(read_answer(answer, reader)) as happening:
                 async for event in happening:
                     yield event
+
+    async def voices(self) -> tuple[Voice, ...]:
+        """The voices of the models that read out; each has all of them."""
+        return VOICES
+
+    async def speaker(self, model: str | None, voice: str | None) -> Speaker:
+        """Who reads text out: the model, else the first of those that do so."""
+        offered = [] if model else self._offer(self._told) if self._told else await self.models()
+        return speaker_of(self.name, offered, model, voice or self._settings.voice)
+
+    @asynccontextmanager
+    async def speak(self, utterance: Utterance) -> AsyncIterator[Spoken]:
+        """Read text out; how, is said before it."""
+        async with aclosing(self.converse(question(self.name, utterance))) as answer:
+            yield await read_out(self.name, answer)
+
+    async def embed(self, texts: Sequence[str], model: str) -> list[list[float]]:
+        """A vector for each text, by `:batchEmbedContents`."""
+        return await embed(self._service(), texts, _path_of(model))
 
     def _kind(self, model: str) -> Kind:
         """What a model makes: by the settings, else by its id."""

@@ -73,6 +73,13 @@ class Feedback(Struct, rename="camel"):
     block_reason_message: str | None = None
 
 
+class ModalityCount(Struct, rename="camel"):
+    """How many of the tokens are of one kind, such as `AUDIO`."""
+
+    modality: str | None = None
+    token_count: int | None = None
+
+
 class Counts(Struct, rename="camel"):
     """Tokens; those of the thoughts are not among those of the candidates."""
 
@@ -82,6 +89,8 @@ class Counts(Struct, rename="camel"):
     thoughts_token_count: int | None = None
     cached_content_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
+    prompt_tokens_details: list[ModalityCount] | None = None
+    candidates_tokens_details: list[ModalityCount] | None = None
 
     def as_usage(self) -> dict[str, Any]:
         """The counts by the names that everybody expects."""
@@ -92,11 +101,25 @@ class Counts(Struct, rename="camel"):
             "completion_tokens": completion,
             "total_tokens": self.total_token_count or prompt + completion,
         }
-        if self.cached_content_token_count is not None:
-            usage["prompt_tokens_details"] = {"cached_tokens": self.cached_content_token_count}
-        if self.thoughts_token_count is not None:
-            usage["completion_tokens_details"] = {"reasoning_tokens": self.thoughts_token_count}
+        asked = {
+            "cached_tokens": self.cached_content_token_count,
+            "audio_tokens": _of(self.prompt_tokens_details, "AUDIO"),
+        }
+        made = self.candidates_tokens_details
+        answered = {
+            "reasoning_tokens": self.thoughts_token_count,
+            "audio_tokens": _of(made, "AUDIO"),
+            "image_tokens": _of(made, "IMAGE"),
+        }
+        for name, counts in (("prompt_tokens_details", asked), ("completion_tokens_details", answered)):
+            if told := {kind: count for kind, count in counts.items() if count is not None}:
+                usage[name] = told
         return usage
+
+
+def _of(counts: list[ModalityCount] | None, modality: str) -> int | None:
+    """The tokens of a kind, which cost more than text; None where there are none."""
+    return sum(count.token_count or 0 for count in counts or () if count.modality == modality) or None
 
 
 class Chunk(Struct, rename="camel"):

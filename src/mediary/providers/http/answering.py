@@ -11,6 +11,7 @@ import msgspec
 from mediary.errors import ProviderError, ProviderTimeoutError, StreamInterruptedError
 from mediary.events import Event, Media
 from mediary.net.eventstream import events
+from mediary.net.jsonlines import json_lines
 from mediary.providers.http.decoding import Halves, UnreadableError, decode
 from mediary.providers.http.refusals import read_words
 from mediary.providers.http.service import Answer
@@ -33,6 +34,8 @@ class AnswerReader(ABC, Generic[P]):
     """
 
     decoder: ClassVar[msgspec.json.Decoder[Any]]
+    lines: ClassVar[bool] = False
+    """Whether a stream is JSON, a value a line, instead of server-sent events."""
     done_completes: ClassVar[bool] = False
     """Whether a stream that says [DONE] is whole by that alone; some that stand between add it to every wire."""
 
@@ -87,11 +90,12 @@ async def read_answer(answer: Answer, reader: AnswerReader[Any]) -> AsyncGenerat
 async def _read_pieces(answer: Answer, reader: AnswerReader[Any]) -> AsyncGenerator[Event | Media, None]:
     if not answer.head:
         raise StreamInterruptedError(f"{reader.provider}: answered with nothing")
-    if not answer.is_events:
+    if not (answer.is_lines if reader.lines else answer.is_events):
         for event in await _read_whole(answer, reader):
             yield event
         return
-    async with aclosing(events(answer.chunks)) as pieces:
+    split = json_lines if reader.lines else events
+    async with aclosing(split(answer.chunks)) as pieces:
         async for data in pieces:
             if data == _DONE:
                 reader.complete |= reader.done_completes

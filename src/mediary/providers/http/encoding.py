@@ -1,6 +1,7 @@
 """Writes the JSON of requests, off the event loop where files make it large."""
 
 import asyncio
+import base64
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -40,3 +41,8 @@ def as_object(said: Any, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         given = said
     return given if isinstance(given, dict) else {name: given}
+
+
+def data_uri(media_type: str, data: bytes) -> str:
+    """Bytes as a data URI."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

@@ -59,6 +59,7 @@ class ErrorDetail(Struct, gc=False):
     """The `error` object of an answer."""
 
     message: Any = None
+    detail: Any = None
     type: str | int | None = None
     code: str | int | float | None = None
     param: Any = None
@@ -112,14 +113,17 @@ def read_words(body: bytes) -> Words:
 def words_of(error: ErrorDetail | ErrorBody | str) -> Words:
     """The words of an error that was decoded already."""
     if isinstance(error, str):
-        return Words(_one_line(error), body=error.encode())
-    said = error.message
-    if isinstance(error, ErrorBody):
-        said = said or error.detail
-    elif isinstance(error.metadata, dict) and isinstance(raw := error.metadata.get("raw"), str):
+        # Ollama passes on what the program behind it said, which is JSON in turn.
+        return read_words(error.encode()) if error.startswith("{") else Words(_one_line(error), body=error.encode())
+    said = error.message or error.detail
+    if (
+        isinstance(error, ErrorDetail)
+        and isinstance(error.metadata, dict)
+        and isinstance(raw := error.metadata.get("raw"), str)
+    ):
         # OpenRouter's own message is "Provider returned error"; what the provider said is here.
         said = f"{said}: {read_words(raw.encode()).message}"
-    further = list(_further_marks(error)) if isinstance(error, ErrorDetail) else []
+    further = list(_further_marks(error) if isinstance(error, ErrorDetail) else _marks_in(error.detail))
     marks = tuple(str(mark).casefold() for mark in (error.code, error.type, *further) if mark is not None)
     message = _sentence(said)
     body = " ".join((message, *marks, str(error.param or ""))).encode()
@@ -131,6 +135,12 @@ def _further_marks(error: ErrorDetail) -> Iterator[str]:
     for said in (error.status, *(detail.get("reason") for detail in _details(error))):
         if isinstance(said, str):
             yield said
+
+
+def _marks_in(detail: Any) -> Iterator[str]:
+    """ElevenLabs' names for an error, which stand in its `detail`."""
+    said = (detail.get("status"), detail.get("code")) if isinstance(detail, dict) else ()
+    yield from (mark for mark in said if isinstance(mark, str))
 
 
 def _wait_of(error: ErrorDetail) -> float | None:
@@ -189,6 +199,8 @@ def error_for(name: str, words: Words, status: int | None = None, wait: float | 
     said = words.message or (f"answered {status} without a word" if status else "reported an error without a word")
     message = f"{name}: {said}"
     match status:
+        case 401 if "quota_exceeded" in words.marks:
+            return RateLimitError(message, wait)
         case 401 | 403:
             return MissingAuthError(message)
         case 400 if "api_key_invalid" in words.marks:

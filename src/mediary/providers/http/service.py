@@ -79,6 +79,7 @@ class Outgoing(Protocol):
 class Call:
     """A request: `deadline` is for all of it, in the loop's time, `between` for the wait for each piece, in seconds.
 
+    `first` stands for `between` until the first piece, which a service may have to prepare for.
     `headers` hold no secret; one that the service has from the operator, too, goes as the operator wrote it.
     """
 
@@ -86,6 +87,7 @@ class Call:
     path: str
     deadline: float
     between: float
+    first: float
     body: bytes | Outgoing | None = field(default=None, repr=False)
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class Pieces:
         self._body = body
         self._ready: list[bytes] = []
         self._broken: ProviderError | None = None
+        self._patience = call.first
 
     def __aiter__(self) -> Self:
         return self
@@ -155,6 +158,7 @@ class Pieces:
         chunk = await anext(self, b"")
         if chunk:
             self._ready.append(chunk)
+        self._patience = self._call.between
         return chunk
 
     async def _read(self) -> bytes:
@@ -164,7 +168,7 @@ class Pieces:
             if now >= call.deadline:
                 # What is in the buffer would be had without waiting, however late it is.
                 raise TimeoutError
-            async with asyncio.timeout_at(min(call.deadline, now + call.between)):
+            async with asyncio.timeout_at(min(call.deadline, now + self._patience)):
                 return await self._body.readany()
 
     def _unread(self) -> bytes:
@@ -187,6 +191,11 @@ class Answer:
         """Whether the body is a stream of events; told by its first byte, since content types lie."""
         begin = self.head.lstrip()
         return not begin.startswith((b"{", b"[", b"<")) if begin else "json" not in self.content_type
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether the body is JSON, a value a line, and no web page."""
+        return not self.head.lstrip().startswith(b"<")
 
     async def read(self, limit: int) -> bytes:
         """The whole body; ProviderError if it is larger than `limit` bytes."""
@@ -272,15 +281,18 @@ class Service:
         *,
         total: float,
         between: float | None = None,
+        first: float | None = None,
         **how: Any,
     ) -> AsyncIterator[Answer]:
         """Ask; leaving the block closes the connection if the answer was not read to its end.
 
-        `total` and `between` are in seconds: for the whole, and for each piece. `how` are the other fields of `Call`.
+        `total`, `between` and `first` are in seconds: for the whole, for each piece, and for the first one where that
+        may take longer. `how` are the other fields of `Call`.
         Every failure, of the reading as well, is a ProviderError.
         """
         deadline = _now() + total
-        call = Call(method, path, deadline, total if between is None else between, **how)
+        between = total if between is None else between
+        call = Call(method, path, deadline, between, between if first is None else first, **how)
         try:
             async with AsyncExitStack() as stack:
                 yield await self._answer(call, stack)
@@ -359,4 +371,4 @@ def _now() -> float:
 
 
 def _until(call: Call) -> float:
-    return min(call.deadline, _now() + call.between)
+    return min(call.deadline, _now() + call.first)

@@ -18,6 +18,7 @@ from mediary.events import (
     Usage,
 )
 from mediary.providers.http.answering import AnswerReader
+from mediary.providers.http.counting import count_tokens
 from mediary.providers.http.encoding import encode
 from mediary.providers.http.refusals import error_for, words_of
 from mediary.providers.openai.messages import STREAMED_SOUND
@@ -31,7 +32,6 @@ from mediary.providers.openai.wire import (
     ReasoningDetail,
     Sound,
     chunks,
-    count_tokens,
 )
 
 MAX_SOUND = 256 * 1024 * 1024

@@ -9,15 +9,17 @@ from urllib.parse import urljoin
 from mediary.errors import ProviderError, StreamInterruptedError
 from mediary.events import Event, Finish, FinishReason, Media, Usage
 from mediary.providers.base import Image, TurnRequest
+from mediary.providers.http.counting import count_tokens
 from mediary.providers.http.decoding import UnreadableError, decode
 from mediary.providers.http.encoding import encode
 from mediary.providers.http.form import encode_form
+from mediary.providers.http.pictures import picture_size
 from mediary.providers.http.redaction import scrub
 from mediary.providers.http.refusals import error_for, read_words, words_of
 from mediary.providers.http.service import Answer, Service
-from mediary.providers.openai.messages import DEFAULT_VOICE, picture_size, sound_option
+from mediary.providers.openai.messages import DEFAULT_VOICE, sound_option
 from mediary.providers.openai.wav import PCM_RATE, SOUND_TYPES, as_wav
-from mediary.providers.openai.wire import MadePictures, count_tokens, made_pictures
+from mediary.providers.openai.wire import MadePictures, made_pictures
 
 MAX_PICTURES = 256 * 1024 * 1024
 """Bytes of an answer with pictures."""

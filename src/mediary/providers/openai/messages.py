@@ -2,11 +2,12 @@
 
 import base64
 import re
-from math import log, sqrt
+from math import log
 from typing import Any
 
 from mediary.providers.base import Audio, Document, Image, Message, Part, Remote, Text, TurnRequest, Video
-from mediary.providers.http.encoding import work_on
+from mediary.providers.http.encoding import data_uri, work_on
+from mediary.providers.http.pictures import ratio_of, ratio_of_size
 
 CHAT_OPTIONS = (
     "temperature",
@@ -90,41 +91,6 @@ def _part(part: Part) -> dict[str, Any]:
             return pointer
 
 
-def data_uri(media_type: str, data: bytes) -> str:
-    """Bytes as a data URI."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-_SIZES = {
-    "dall-e-2": ((1024, 1024),),
-    "dall-e-3": ((1024, 1024), (1792, 1024), (1024, 1792)),
-    "gpt-image": ((1024, 1024), (1536, 1024), (1024, 1536)),
-}
-
-
-def picture_size(model: str, options: dict[str, Any]) -> str | None:
-    """`size` for a picture out of `width`, `height`, `size` and `aspect_ratio`; None leaves it to the service.
-
-    Width and height are taken at their word, and so is a size. An aspect ratio becomes the nearest size that the model
-    is known to make, else about a megapixel in steps of 16.
-    """
-    width, height, size = options.get("width"), options.get("height"), options.get("size")
-    ratio = _ratio_of(size) or _ratio(options.get("aspect_ratio"))
-    if width and height:
-        return f"{width}x{height}"
-    if width:
-        return f"{width}x{round(width / (ratio or 1.0))}"
-    if height:
-        return f"{round(height * (ratio or 1.0))}x{height}"
-    if size or ratio is None:
-        return size
-    for known, sizes in _SIZES.items():
-        if known in model:
-            width, height = min(sizes, key=lambda sides: abs(sides[0] / sides[1] - ratio))
-            return f"{width}x{height}"
-    return f"{_step(1024 * sqrt(ratio))}x{_step(1024 / sqrt(ratio))}"
-
-
 _SHAPES = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 """The aspect ratios that OpenRouter knows."""
 
@@ -136,30 +102,10 @@ def image_config(options: dict[str, Any]) -> dict[str, str]:
     """
     width, height, size = options.get("width"), options.get("height"), options.get("size")
     config = {}
-    if ratio := _ratio(f"{width}:{height}") if width and height else _ratio_of(size):
-        config["aspect_ratio"] = min(_SHAPES, key=lambda shape: abs(log((_ratio(shape) or 1.0) / ratio)))
+    if ratio := ratio_of(f"{width}:{height}") if width and height else ratio_of_size(size):
+        config["aspect_ratio"] = min(_SHAPES, key=lambda shape: abs(log((ratio_of(shape) or 1.0) / ratio)))
     elif shape := options.get("aspect_ratio"):
         config["aspect_ratio"] = shape
     if size and re.fullmatch(r"[\d.]+K", size, re.IGNORECASE):
         config["image_size"] = size
     return config
-
-
-def _ratio_of(size: str | None) -> float | None:
-    """The aspect ratio of a size that is written as `1024x768`."""
-    sides = re.fullmatch(r"\s*(\d{1,5})\s*x\s*(\d{1,5})\s*", size or "", re.IGNORECASE)
-    return _ratio(f"{sides[1]}:{sides[2]}") if sides else None
-
-
-def _step(length: float) -> int:
-    return max(16, round(length / 16) * 16)
-
-
-def _ratio(said: Any) -> float | None:
-    """`16:9` (or `16/9`, `1.78`) as a number; None for what is no ratio."""
-    try:
-        width, _, height = str(said).replace("/", ":").partition(":")
-        ratio = float(width) / float(height or 1)
-    except (ValueError, ZeroDivisionError):
-        return None
-    return ratio if 0.05 <= ratio <= 20 else None

@@ -1,25 +1,27 @@
 """The chat completions wire, as OpenAI, Ollama, vLLM, llama.cpp, LM Studio, OpenRouter, Groq and others speak it."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from pathlib import Path
 from typing import Any
 
 from mediary.errors import ProviderError
 from mediary.events import Event, Media
 from mediary.net.client import HttpClient
-from mediary.providers.base import Kind, Model, Takes, TurnRequest
+from mediary.providers.base import Kind, Model, Speaker, Spoken, Takes, TurnRequest, Utterance, Voice
 from mediary.providers.http.answering import read_answer
 from mediary.providers.http.encoding import encode, work_on
-from mediary.providers.http.provider import LIST_TIMEOUT, MAX_LIST, HttpProvider
+from mediary.providers.http.lister import ListingProvider
+from mediary.providers.http.models import Told, configured_models, kind_by_id, transcriber_of
 from mediary.providers.http.refusals import Words
 from mediary.providers.http.service import Service
+from mediary.providers.http.voices import Voices
 from mediary.providers.openai.chat import ChatReader
+from mediary.providers.openai.embedding import embed
 from mediary.providers.openai.media import link_media, make_pictures, speak
 from mediary.providers.openai.messages import STREAMED_SOUND, chat_payload
-from mediary.providers.openai.models import Told, configured_models, kind_by_id, read_models, transcriber_of
+from mediary.providers.openai.speech import Habit, list_voices, read_out, speaker_of, with_voices
 from mediary.providers.openai.transcription import transcribe
 from mediary.settings import ProviderSettings
 
@@ -28,12 +30,9 @@ TAKEN = ("image/*", "audio/*", "application/pdf")
 """What the wire has parts for that most services take; settings add to it."""
 MAX_INLINE = 50 * 1024**2
 """Bytes of a file within a question, as OpenAI has it."""
-_LONG_LIST = 32 * 1024  # bytes from which reading a list is worth a thread: an entry takes longer than its bytes tell
-
-logger = logging.getLogger(__name__)
 
 
-class OpenAI(HttpProvider[Told]):
+class OpenAI(ListingProvider):
     """A service that speaks the chat completions wire."""
 
     wire = "openai"
@@ -41,24 +40,13 @@ class OpenAI(HttpProvider[Told]):
     def __init__(self, name: str, settings: ProviderSettings, http: HttpClient) -> None:
         super().__init__(name, settings, http)
         self._listed = False
-        self._cut_list = False
         self._listing = asyncio.Lock()
         self._habits = Habits()
-
-    async def _list(self, service: Service) -> dict[str, Told]:
-        async with service.open("GET", "/models", total=LIST_TIMEOUT) as answer:
-            return await self._read_list(await answer.read(MAX_LIST))
+        self._speech = Habit()
+        self._voices = Voices(lambda: list_voices(self._service()))
 
     def _offer(self, told: dict[str, Told]) -> list[Model]:
-        return configured_models(self._settings, told)
-
-    async def _read_list(self, body: bytes) -> dict[str, Told]:
-        reading = asyncio.to_thread(read_models, self.name, body) if len(body) > _LONG_LIST else None
-        told, left_out = await reading if reading else read_models(self.name, body)
-        if left_out and not self._cut_list:
-            self._cut_list = True
-            logger.warning("a list of models is cut", extra={"provider": self.name, "left_out": left_out})
-        return told
+        return with_voices(self._settings.base_url, configured_models(self._settings, told))
 
     def takes(self, model: str) -> Takes:
         """What can stand in a question; models that make pictures take pictures."""
@@ -90,6 +78,26 @@ class OpenAI(HttpProvider[Told]):
             await self._list_once()
             model = transcriber_of(self._told) or DEFAULT_TRANSCRIBER
         return await transcribe(service, file, media_type, language, model)
+
+    async def voices(self) -> tuple[Voice, ...]:
+        """The voices for speech; none where the service does not tell."""
+        return await self._voices()
+
+    async def speaker(self, model: str | None, voice: str | None) -> Speaker:
+        """Who reads text out: the model, else one of those that do so."""
+        if model is None:
+            model = next(iter(self._settings.speech_models), None)
+        if model is None:
+            await self._list_once()
+        return speaker_of(self.name, self._offer(self._told), model, await self._voices(), voice, self._settings.voice)
+
+    def speak(self, utterance: Utterance) -> AbstractAsyncContextManager[Spoken]:
+        """Read text out, by `/audio/speech`."""
+        return read_out(self._service(), utterance, self._speech)
+
+    async def embed(self, texts: Sequence[str], model: str) -> list[list[float]]:
+        """A vector for each text, by `/embeddings`."""
+        return await embed(self._service(), texts, model)
 
     async def _kind(self, model: str, service: Service) -> Kind:
         """Which endpoint a model wants: by the settings, by what the service tells, by its id."""

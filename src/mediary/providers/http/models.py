@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from mediary.providers.base import Kind, Model
+from mediary.providers.http.embedding import is_embedder
+from mediary.providers.http.listed import Architecture, ListedModel, ModelList, model_lists
 from mediary.providers.http.provider import read_list
-from mediary.providers.openai.wire import Architecture, ListedModel, ModelList, model_lists
 from mediary.settings import ProviderSettings
 
 MAX_MODELS = 10_000
@@ -16,7 +17,6 @@ MAX_MODELS = 10_000
 
 # What a model makes, by its id: the first that matches. None is a model that holds no conversation.
 KINDS: tuple[tuple[str, Kind | None], ...] = (
-    ("*embed*", None),
     ("*rerank*", None),
     ("*moderation*", None),
     ("*whisper*", None),
@@ -71,6 +71,8 @@ class Told:
 
 def kind_by_id(model: str) -> Kind | None:
     """What a model makes, going by its id alone."""
+    if is_embedder(model):
+        return None
     name = model.rpartition("/")[2].casefold()
     return next((kind for pattern, kind in KINDS if fnmatchcase(name, pattern)), "chat")
 

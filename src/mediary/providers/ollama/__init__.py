@@ -1,0 +1,1 @@
+"""Ollama's own API: JSON, a value a line."""

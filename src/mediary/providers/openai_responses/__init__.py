@@ -1,0 +1,1 @@
+"""The Responses wire, as OpenAI and those who offer its API speak it."""
