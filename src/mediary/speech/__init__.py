@@ -1,0 +1,1 @@
+"""Speech on request: made sentence by sentence, kept by its content."""
