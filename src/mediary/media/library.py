@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from mediary import plugins
-from mediary.errors import DatabaseError, NotFoundError, SettingsError
+from mediary.errors import ConflictError, DatabaseError, NotFoundError, SettingsError
 from mediary.media.adding import Brought, add
 from mediary.media.dedupe import share, with_facts_of
 from mediary.media.directories import ensure_thumbnail_dir, ensure_trash_dir
@@ -29,14 +29,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class Holders(Protocol):
+    """Knows what else needs media items: shared chats, which show them."""
+
+    async def holders(self, name: str) -> Sequence[str]:
+        """The ids of those that need an item, or of some of them."""
+        ...
+
+
 class MediaLibrary:
     """The kept media: bytes in a store, and a row of the catalog for each of them.
 
     `catalog` is awaited when rows are needed; without one, nothing but the bytes is kept. `trash` is the store of what
     was deleted; without one, or with `keep_trash` false, it is gone at once. `thumbnails` makes the store of the
     thumbnails when the first of them comes, `thumbnailer` is who makes them; `indexer` reads what files say of
-    themselves. `max_bytes` is the size of the largest item that is taken. `on_change` is told the name of each item
-    that came or changed.
+    themselves. `held_by` knows the shared chats that show items. `max_bytes` is the size of the largest item that is
+    taken. `on_change` is told the name of each item that came or changed.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class MediaLibrary:
         thumbnails: Callable[[], Store] | None = None,
         thumbnailer: "Thumbnails | None" = None,
         indexer: "Indexer | None" = None,
+        held_by: Callable[[], Awaitable[Holders]] | None = None,
         max_bytes: int | None = None,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -60,6 +69,7 @@ class MediaLibrary:
         self.max_bytes = max_bytes
         self.on_change = on_change
         self._indexer = indexer
+        self._held_by = held_by
         self._catalog = catalog
         self._make_thumbnails = thumbnails
         self._thumbnails: Store | None = None
@@ -195,9 +205,17 @@ class MediaLibrary:
         await self.get(name)
         return await (await self.catalog()).update(name, {"tags": tuple(tags)})
 
-    async def remove(self, name: str) -> None:
-        """Delete an item: it goes to the trash, from which `restore` brings it back. NotFoundError if there is none."""
+    async def remove(self, name: str, *, force: bool = False) -> None:
+        """Delete an item: it goes to the trash, from which `restore` brings it back.
+
+        NotFoundError if there is none; ConflictError if a shared chat shows it, unless that is `force`d.
+        """
         await self.get(name)
+        if self._held_by and not force and (holders := await (await self._held_by()).holders(name)):
+            chats = ", ".join(holders)
+            raise ConflictError(
+                f"{name!r} is shown in what is shared as {chats}: with force it is deleted all the same"
+            )
         trash = self.trash if self.keep_trash else None
         async with self._moving_lock(name):
             await throw_away(self.store, trash, await self.catalog(), name)

@@ -1,0 +1,1 @@
+"""The page of a shared chat: HTML that needs no script."""
