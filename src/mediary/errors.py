@@ -262,6 +262,21 @@ class ShutdownError(MediaryError):
     retryable = True
 
 
+class RunCancelledError(MediaryError):
+    """Somebody ended the run."""
+
+    code = "cancelled"
+    status = 409
+
+
+class RunInterruptedError(MediaryError):
+    """The process that a run was in has died; what had come is kept."""
+
+    code = "interrupted"
+    status = 503
+    retryable = True
+
+
 class DatabaseError(MediaryError):
     """The database cannot be reached, or refuses."""
 

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, Union
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -177,8 +178,29 @@ class Media:
 
 
 _encoder = msgspec.json.Encoder()
+_DATA = b"\ndata: "
 
 
 def encode_event(event: Event) -> bytes:
     """One event as the JSON of its `data:` line."""
     return _encoder.encode(event)
+
+
+def frame(event: Event) -> bytes:
+    """One event as it stands in a stream of server-sent events."""
+    return b"event: %b\ndata: %b\n\n" % (_tag(type(event)), _encoder.encode(event))
+
+
+def read_frame(written: bytes) -> Event:
+    """The event that `frame` wrote."""
+    return _decoder().decode(written[written.index(_DATA) + len(_DATA) :])
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(Union[tuple(Event.__subclasses__())])  # noqa: UP007 - of as many as there are
+
+
+@cache
+def _tag(kind: type[Event]) -> bytes:
+    return str(kind.__struct_config__.tag).encode()

@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Generic, TypeVar
 
 from mediary.errors import MediaryError, ProviderTimeoutError, ShutdownError
-from mediary.events import Event, Failure, encode_event
+from mediary.events import Failure, frame
 from mediary.server.errors import DEFECT
 from mediary.server.long_answers import STOPPING
 from mediary.server.protocol import Send
@@ -27,6 +26,7 @@ HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 
+Headers = Iterable[tuple[bytes, bytes]]
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -40,16 +40,6 @@ class Form(Generic[T]):
     error: Callable[[MediaryError], bytes]
 
 
-def frame(event: Event) -> bytes:
-    """An event as it stands in the stream."""
-    return b"event: %b\ndata: %b\n\n" % (_tag(type(event)), encode_event(event))
-
-
-@cache
-def _tag(kind: type[Event]) -> bytes:
-    return str(kind.__struct_config__.tag).encode()
-
-
 def frame_error(error: MediaryError) -> bytes:
     """An error as the last event of a turn."""
     return frame(Failure(error=type(error).__name__, message=error.message))
@@ -59,18 +49,71 @@ TURN = Form(frame, frame_error)
 """The events of a conversation."""
 
 
+class Making(Generic[T]):
+    """Events that are being made: a task of its own takes them from where they are made, and puts their frames down.
+
+    It ends when it has lasted `timeout` seconds, if it may not last for ever. Who awaits `room` before it goes on
+    is behind with reading.
+    """
+
+    def __init__(
+        self,
+        events: AsyncGenerator[T, None],
+        form: Form[T],
+        put: Callable[[bytes], Awaitable[None] | None],
+        timeout: float | None = None,
+    ) -> None:
+        self._events = events
+        self._form = form
+        self._put = put
+        self._timeout = timeout
+        self._why: MediaryError | None = None
+        self.task = asyncio.create_task(self._take())
+
+    def end(self, why: MediaryError | None = None) -> None:
+        """End it, with a last event that says why if there is a reason."""
+        if not self.task.done():
+            self._why = why
+            self.task.cancel()
+
+    async def ended(self) -> None:
+        """Wait for its end."""
+        await asyncio.wait([self.task])
+
+    async def _take(self) -> None:
+        try:
+            await self._take_all()
+        except asyncio.CancelledError:
+            if self._why is None:
+                raise
+            self._put(self._form.error(self._why))
+        except MediaryError as error:
+            self._put(self._form.error(error))
+        except Exception:  # the edge: a defect ends one stream with an event, and is logged whole
+            logger.exception("an event stream broke")
+            self._put(self._form.error(MediaryError(DEFECT)))
+
+    async def _take_all(self) -> None:
+        encode, put = self._form.event, self._put
+        try:
+            async with asyncio.timeout(None if self._timeout is None else self._timeout + SLACK_SECONDS):
+                async for event in self._events:
+                    if waiting := put(encode(event)):
+                        await waiting
+        except TimeoutError:
+            put(self._form.error(ProviderTimeoutError(f"the turn took longer than {self._timeout:g} seconds")))
+        finally:
+            await self._events.aclose()
+
+
 class EventStream(Generic[T]):
     """One answer on its way to one client.
 
-    A task of its own takes the events from where they are made; whatever it has put down by the time the client can
-    take more goes out in one piece. Their making waits while the client is more than a megabyte behind, and ends when
-    it has lasted `timeout` seconds, if it may not last for ever.
+    Whatever has been made by the time the client can take more goes out in one piece. The making waits while the
+    client is more than a megabyte behind, and ends when the client leaves.
     """
 
     def __init__(self, events: AsyncGenerator[T, None], form: Form[T], timeout: float | None = None) -> None:
-        self._events = events
-        self._form = form
-        self._timeout = timeout
         self._waiting: list[bytes] = []
         self._size = 0
         self._ready = asyncio.Event()
@@ -78,34 +121,34 @@ class EventStream(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
         self._blocked = False
-        self._making = asyncio.create_task(self._take())
-        self._making.add_done_callback(lambda _: self._ready.set())
+        self._making = Making(events, form, self._put, timeout)
+        self._making.task.add_done_callback(lambda _: self._ready.set())
         self._sending: asyncio.Task[None] | None = None
-        self._stopping = False
 
-    async def send(self, gone: asyncio.Task[None], send: Send) -> None:
+    async def send(self, gone: asyncio.Task[None], send: Send, headers: Headers = ()) -> None:
         """Answer the request; returns when there are no more events or the client is `gone`."""
         self._sending = asyncio.current_task()
         gone.add_done_callback(self._leave)
         self._watch()
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            while not self._making.done():
+            await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+            while not self._making.task.done():
                 await self._ready.wait()
                 await self._pass_on(send, more=True)
-            if self._stopping:
-                self._fail(ShutdownError(STOPPING))
             await self._pass_on(send, more=False)
         finally:
             self._timer.cancel()
             gone.remove_done_callback(self._leave)
-            self._making.cancel()
-            await asyncio.wait([self._making])
+            self._making.end()
+            await self._making.ended()
+
+    def end(self, why: MediaryError) -> None:
+        """End the making, and the stream with an event that says why."""
+        self._making.end(why)
 
     def stop(self) -> None:
-        """End the making, and the stream with an event that says why: the server is going down."""
-        self._stopping = not self._making.done()
-        self._making.cancel()
+        """The server is going down."""
+        self.end(ShutdownError(STOPPING))
 
     def abandon(self) -> None:
         """Let go of a client that does not even take the last event."""
@@ -113,7 +156,7 @@ class EventStream(Generic[T]):
             self._sending.cancel()
 
     def _leave(self, gone: asyncio.Task[None]) -> None:
-        self._making.cancel()
+        self._making.end()
 
     async def _pass_on(self, send: Send, *, more: bool) -> None:
         body = self._collect()
@@ -132,32 +175,15 @@ class EventStream(Generic[T]):
             self._put(PING)
         self._timer = self._loop.call_later(max(PING_SECONDS - still, 1.0), self._watch)
 
-    async def _take(self) -> None:
-        encode = self._form.event
-        try:
-            async with asyncio.timeout(None if self._timeout is None else self._timeout + SLACK_SECONDS):
-                async for event in self._events:
-                    self._put(encode(event))
-                    if self._size > MAX_WAITING_BYTES:
-                        self._room.clear()
-                        await self._room.wait()
-        except TimeoutError:
-            self._fail(ProviderTimeoutError(f"the turn took longer than {self._timeout:g} seconds"))
-        except MediaryError as error:
-            self._fail(error)
-        except Exception:  # the edge: a defect ends one stream with an event, and is logged whole
-            logger.exception("an event stream broke")
-            self._fail(MediaryError(DEFECT))
-        finally:
-            await self._events.aclose()
-
-    def _fail(self, error: MediaryError) -> None:
-        self._put(self._form.error(error))
-
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes) -> Awaitable[None] | None:
         self._waiting.append(data)
         self._size += len(data)
         self._ready.set()
+        return self._has_room() if self._size > MAX_WAITING_BYTES else None
+
+    async def _has_room(self) -> None:
+        self._room.clear()
+        await self._room.wait()
 
     def _collect(self) -> bytes:
         body = b"".join(self._waiting)

@@ -1,0 +1,1 @@
+"""Runs: turns that outlive the connection of who asked."""
