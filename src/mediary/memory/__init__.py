@@ -1,0 +1,1 @@
+"""Memory: what people asked to keep, found again by words and by meaning."""
