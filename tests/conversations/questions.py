@@ -42,9 +42,9 @@ class Answer:
 
 
 @asynccontextmanager
-async def serving(folder: Path, settings: str) -> AsyncIterator[MediaryServer]:
+async def serving(folder: Path, settings: str, **options: Any) -> AsyncIterator[MediaryServer]:
     """A server of a test's own, which may stop or kill it."""
-    server = MediaryServer(folder / "data", settings=settings)
+    server = MediaryServer(folder / "data", settings=settings, **options)
     await asyncio.to_thread(server.start)
     try:
         yield server

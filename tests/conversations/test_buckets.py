@@ -24,6 +24,7 @@ CHARACTERS = TOKENS // 2 * 4
 @pytest.fixture(scope="module")
 async def service() -> AsyncIterator[Scripted]:
     async with scripted() as running:
+        running.listing = said({"data": [{"id": "tiny", "context_length": TOKENS}]})
         yield running
 
 
@@ -96,7 +97,7 @@ async def test_a_bucket_that_fits_comes_whole(server: MediaryServer, service: Sc
         "\nHow long is the notice period?"
     )
     assert logs(happened) == ["from the bucket whole: the whole text of lease.md, notes.txt.md"]
-    assert [event["type"] for event in happened[:3]] == ["provider", "parameters", "log"]
+    assert [event["type"] for event in happened[:3]] == ["provider", "parameters", "conversation"]
     assert happened[-1]["type"] == "finish"
 
 
@@ -157,14 +158,9 @@ async def test_a_bucket_that_is_in_several_messages_comes_once(server: MediarySe
 
 async def test_the_window_that_a_provider_lists_counts(server: MediaryServer, service: Scripted):
     await put(server, "listed", **{"house.md": FILLER, "lease.md": LEASE})
-    service.play(
-        said({"data": [{"id": "tiny", "context_length": TOKENS}]}),
-        streamed(events(delta(content="yes"), delta("stop"))),
-    )
 
     await turn(server, {"bucket_id": "listed"}, provider="Listing", model="tiny")
 
-    assert [asked.path for asked in service.asked] == ["/v1/models", "/v1/chat/completions"]
     assert len(sent(service)) < CHARACTERS
 
 

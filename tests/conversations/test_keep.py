@@ -147,7 +147,8 @@ async def test_what_a_service_made_is_written_down_with_its_own_words(
     answer = {"data": [{"url": "/made.png", "revised_prompt": "A large red hill"}]}
     async with scripted() as service:
         service.play(said(answer), whole(made, content_type="image/png"))
-        table = f'[providers.Up]\nwire = "openai"\nbase_url = "{service.base_url}"\nimage_models = ["draw"]\n'
+        models = 'models = ["draw"]\nimage_models = ["draw"]\n'
+        table = f'[providers.Up]\nwire = "openai"\nbase_url = "{service.base_url}"\n{models}'
         server = MediaryServer(tmp_path / "data", settings=table)
         await asyncio.to_thread(server.start)
         fields = {"provider": "Up", "model": "draw", "steps": 9, "negative_prompt": "snow", "seed": 3}

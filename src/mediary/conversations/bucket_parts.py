@@ -20,7 +20,7 @@ from mediary.storage.base import is_name
 if TYPE_CHECKING:
     from mediary.buckets.bucket import Bucket
     from mediary.buckets.passages.ask import Readiness
-    from mediary.buckets.passages.passage import Passage
+    from mediary.passages.passage import Passage
 
 NAMED = 8
 """Documents that a log line names; of the others it says how many they are."""

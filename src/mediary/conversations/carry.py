@@ -1,17 +1,16 @@
 """Carries the files of a question to its provider: each the way that the provider takes it, and no bytes twice."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from mediary.conversations.held import Held
 from mediary.conversations.places import Place
-from mediary.conversations.request import ConversationRequest
 from mediary.conversations.trip import Carried, Plan, Seen, Trip, as_text
 from mediary.conversations.ways import Ways
 from mediary.events import Log
-from mediary.providers.base import Message, Provider
+from mediary.providers.base import Provider, TurnRequest
 from mediary.settings import ConversationSettings
 from mediary.tasks import unbroken
 from mediary.uploads.base import Credentials
@@ -28,21 +27,17 @@ class Carrier:
         self._uploader = uploader
         self._seen = Seen()
 
-    async def plan(
-        self,
-        files: Mapping[Place, Held],
-        messages: Sequence[Message],
-        provider: Provider,
-        model: str,
-        request: ConversationRequest,
-    ) -> Plan:
+    def may_upload(self, files: Mapping[Place, Held], provider: Provider, request: TurnRequest) -> bool:
+        """Whether one of the files may have to be uploaded, which takes as long as it takes."""
+        ways = self._ways(provider, request)
+        return ways.flow is not None and any(map(ways.has_upload, files.values()))
+
+    async def plan(self, files: Mapping[Place, Held], provider: Provider, request: TurnRequest) -> Plan:
         """What there is to do; UnsupportedTypeError or TooLargeError for what cannot be done, before anything is sent.
 
         Only users bring files: those of other messages are left out.
         """
-        # Where the request itself says where to ask, the operator's uploads are of no use.
-        uploader = None if request.base_url else self._uploader
-        ways = Ways.to(provider, model, self._settings.max_attachment_bytes, uploader)
+        messages, ways = request.messages, self._ways(provider, request)
         plan = Plan(ways, Credentials(request.api_key), left=ways.together)
         for place, file in files.items():
             if messages[place.message].role != "user":
@@ -57,6 +52,11 @@ class Carrier:
             if plan.left < 0:
                 raise ways.overflow()
         return plan
+
+    def _ways(self, provider: Provider, request: TurnRequest) -> Ways:
+        # Where the request itself says where to ask, the operator's uploads are of no use.
+        uploader = None if request.base_url else self._uploader
+        return Ways.to(provider, request.model, self._settings.max_attachment_bytes, uploader)
 
     async def carry(self, plan: Plan) -> AsyncGenerator[Log | Carried, None]:
         """Say what happens, and last give what was carried. Uploads are stopped when the generator is closed."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from mediary.conversations.directory import CUSTOM
 from mediary.errors import BadRequestError, FieldError
 
 MAX_PARTS = 10_000
@@ -26,10 +27,11 @@ class IncomingMessage(Struct, kw_only=True):
 
 
 class ConversationRequest(Struct, kw_only=True):
-    """The fields of CONTRACT.md, and `voice`, `audio`, `format`, `speed` for speech, `size`, `steps` and
-    `negative_prompt` for pictures.
+    """The fields of CONTRACT.md; `memory` and `detach`; `voice`, `audio`, `format`, `speed` for speech, and `size`,
+    `steps` and `negative_prompt` for pictures.
 
-    Any other field, and any field that is null, is ignored.
+    `api_key` may hold keys by the names of providers; `api_base` is what some clients call `base_url`. Any other field,
+    and any field that is null, is ignored.
     """
 
     model: str | None = None
@@ -38,8 +40,11 @@ class ConversationRequest(Struct, kw_only=True):
     conversation: Any = None
     download_media: bool | None = True
     web_search: bool | str | None = None
-    api_key: str | None = None
+    memory: bool | str | None = None
+    detach: bool | None = None
+    api_key: str | dict[str, str | None] | None = None
     base_url: str | None = None
+    api_base: str | None = None
     action: str | None = None
     timeout: float | None = None
     stream_timeout: float | None = None
@@ -64,6 +69,13 @@ class ConversationRequest(Struct, kw_only=True):
     audio: dict[str, Any] | None = None
     format: str | None = None
     speed: float | None = None
+
+    def key_for(self, provider: str) -> str | None:
+        """The key that the request brings for a provider: there may be one for all, or some by name."""
+        if not isinstance(self.api_key, dict):
+            return self.api_key or None
+        folded = provider.casefold()
+        return next((key for name, key in self.api_key.items() if key and name.casefold() == folded), None)
 
     def __repr__(self) -> str:
         return f"ConversationRequest(provider={self.provider!r}, model={self.model!r})"
@@ -111,13 +123,23 @@ def _check(request: ConversationRequest) -> None:
         > MAX_PARTS
     ):
         raise FieldError("messages", f"{MAX_PARTS} messages and parts of messages at most")
+    for message in request.messages:
+        if not all(isinstance(call.get("function", {}), dict) for call in message.tool_calls or ()):
+            raise FieldError("messages", "the `function` of a tool call is an object with a name and arguments")
     for name in ("timeout", "stream_timeout"):
         value = getattr(request, name)
-        if value is not None and value <= 0:
+        if value is not None and not value >= 0:
             raise FieldError(name, "must be more than 0 seconds")
-    for name in ("api_key", "base_url"):
-        value = getattr(request, name)
-        if value is not None and not (value.isascii() and value.isprintable()):
-            raise FieldError(name, "holds a character that cannot be sent")
+    _check_place(request)
     if request.action == "continue":
         request.messages.append(IncomingMessage(role="user", content=CONTINUE))
+
+
+def _check_place(request: ConversationRequest) -> None:
+    """Where to ask, and with which keys, under whichever names."""
+    if request.api_base and (request.provider or "").casefold() == CUSTOM.casefold():
+        request.base_url = request.base_url or request.api_base
+    keys = request.api_key.values() if isinstance(request.api_key, dict) else [request.api_key]
+    for name, values in (("api_key", keys), ("base_url", [request.base_url])):
+        if not all(value is None or (value.isascii() and value.isprintable()) for value in values):
+            raise FieldError(name, "holds a character that cannot be sent")

@@ -3,85 +3,81 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from mediary.conversations.attachments import Attachments, Resolved
+from msgspec import structs
+
+from mediary.conversations.answer import SPECIAL, Answer, For
+from mediary.conversations.asking import Asker, Asking
+from mediary.conversations.attachments import Attachments
+from mediary.conversations.attempt import Attempt, Deadline, Means, Question
+from mediary.conversations.bringing import Contexts
 from mediary.conversations.bucket_parts import BucketParts, Wanted
 from mediary.conversations.carry import Carrier
+from mediary.conversations.choice import Choice
+from mediary.conversations.context import Context
 from mediary.conversations.directory import ProviderDirectory
+from mediary.conversations.fallback import Fallback, is_passed_on
 from mediary.conversations.held import Held
 from mediary.conversations.holder import Holder
-from mediary.conversations.keep import keep_brought, keep_made
-from mediary.conversations.measure import Measure
-from mediary.conversations.places import Place, filled
+from mediary.conversations.keeper import Keeper, Parent
+from mediary.conversations.places import Place
+from mediary.conversations.recording import Measured, Recorder
 from mediary.conversations.request import ConversationRequest
-from mediary.conversations.trip import Carried, Plan
-from mediary.errors import (
-    BadRequestError,
-    MediaryError,
-    MissingAuthError,
-    ProviderError,
-    RateLimitError,
-    TooLargeError,
-    UnsupportedTypeError,
-)
-from mediary.events import Auth, Event, Failure, Finish, Log, Media, Parameters, ProviderChosen, ProviderInfo
+from mediary.errors import FieldError, MediaryError, MissingAuthError, RateLimitError
+from mediary.events import Auth, Event, Failure, Log
 from mediary.media.library import MediaLibrary
-from mediary.providers.base import Part, Provider, Text, TurnRequest
+from mediary.providers.base import Message, Provider, TurnRequest
 from mediary.settings import ConversationSettings
 
 if TYPE_CHECKING:
-    from mediary.usage.ledger import Ledger
+    from mediary.conversations.remembering import Remembering
+    from mediary.conversations.searching import Searching
 
-T = TypeVar("T")
-
-CLOSING_SECONDS = 5.0
-"""How long the end of the server waits for media on their way into the library."""
-
-UNUSABLE = (BadRequestError, UnsupportedTypeError, TooLargeError)
-"""What is wrong with made media themselves, rather than with the store: it costs that item alone."""
+SHARE = 4
+"""Each context may have one of so many parts of the window."""
+NO_MEMORY = "memory is not set up here: the answer comes without it"
+NO_SEARCH = "web search is not set up here: the answer comes from the model alone"
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, frozen=True)
 class Turn:
-    """A question that has been understood: provider, model and messages are settled, but for what has its place there.
+    """A question that has been understood: who is asked `first`, and who else if that one does not answer.
 
-    `plan` is for the files that are to be carried to the provider, `texts` are those of buckets. `parent` finds the
-    library's name of the picture that the question brought, if it brought one.
+    `texts` are those of buckets that are wanted, `contexts` what else is looked up, `notes` what is to be said of the
+    request. `parent` finds the library's name of the picture that the question brought, if it brought one.
     """
 
-    provider: Provider
-    request: TurnRequest
-    plan: Plan | None = None
+    first: Asking
+    fallback: Fallback
     texts: dict[Place, Wanted] = field(default_factory=dict)
+    contexts: tuple[Context, ...] = ()
+    notes: tuple[str, ...] = ()
     download_media: bool = True
-    web_search: bool = False
+    may_upload: bool = False
     user: str | None = None
-    parent: asyncio.Task[str | None] | None = None
+    parent: Parent | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def provider(self) -> Provider:
+        """Who is asked first."""
+        return self.first.candidate.provider
+
+    @property
+    def request(self) -> TurnRequest:
+        """What it is asked."""
+        return self.first.request
 
     @property
     def seconds(self) -> float | None:
         """How long it may take; None where files may have to be uploaded first: the provider has its time behind it."""
-        return None if self.plan and self.plan.may_upload else self.request.timeout
-
-
-@dataclass(slots=True)
-class _Brought:
-    """What has come for the places in the messages so far."""
-
-    carried: Carried
-    texts: dict[Place, list[Text]] = field(default_factory=dict)
-
-    def fill(self, request: TurnRequest) -> TurnRequest:
-        """The request with it."""
-        parts: dict[Place, Sequence[Part]] = {**self.carried.parts, **self.texts}
-        return replace(request, messages=filled(request.messages, parts), headers=self.carried.headers)
+        return None if self.may_upload else self.request.timeout
 
 
 class Conversations:
@@ -92,25 +88,26 @@ class Conversations:
         providers: ProviderDirectory,
         attachments: Attachments,
         library: MediaLibrary,
-        ledger: "Callable[[], Awaitable[Ledger]]",
+        recorder: Recorder,
         settings: ConversationSettings,
         *,
         carrier: Carrier,
         keep_attachments: bool = True,
         buckets: BucketParts | None = None,
+        searching: "Searching | None" = None,
+        remembering: "Remembering | None" = None,
     ) -> None:
         self.providers = providers
+        self._choice = Choice(providers)
         self._attachments = attachments
-        self._library = library
-        self._ledger = ledger
+        self._guard = library.http.guard
+        self._keeper = Keeper(library, keep_attachments=keep_attachments)
+        self._recorder = recorder
         self._settings = settings
         self._carrier = carrier
-        self._keep_attachments = keep_attachments
-        self._buckets = buckets
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._bringing = asyncio.Lock()
-        self._unwritten: list[tuple[Turn, Measure]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._means = Means(providers, carrier, buckets, settings)
+        self._searching = searching
+        self._remembering = remembering
 
     def holder(self) -> Holder:
         """What holds the files of one question; to be kept until its last event."""
@@ -126,39 +123,30 @@ class Conversations:
     ) -> Turn:
         """Settle who is asked and with what; raises what is wrong with the request before anything is sent."""
         if request.base_url:
-            self._library.http.guard.check_url(request.base_url)
-        provider, model = await self.providers.choose(request.provider, request.model, request.base_url)
+            self._guard.check_url(request.base_url)
+        contexts, notes = self._contexts(request, user)
+        candidates = await self._choice.candidates(request)
         resolved = await self._attachments.resolve(request.messages or (), files, urls, holder)
-        plan = None
-        if resolved.files:
-            plan = await self._carrier.plan(resolved.files, resolved.messages, provider, model, request)
-        parent = None
-        if resolved.brought or resolved.picture:
-            parent = self._beside(self._keep_brought(resolved, holder.share(), user))
-        limits = self._settings
+        incoming = structs.replace(request, messages=None)
+        question = self._question(request, tuple(resolved.messages))
+        asker = Asker(self._carrier, incoming, question, resolved.files)
+        fallback = Fallback(candidates, lambda left: self._choice.pick(left, incoming), asker.ask)
         return Turn(
-            provider=provider,
-            request=TurnRequest(
-                model=model,
-                messages=tuple(resolved.messages),
-                options=request.options,
-                conversation=request.conversation,
-                api_key=request.api_key,
-                base_url=request.base_url,
-                timeout=min(request.timeout or limits.timeout, limits.timeout),
-                stream_timeout=min(request.stream_timeout or limits.stream_timeout, limits.stream_timeout),
-            ),
-            plan=plan,
+            first=await fallback.next(),
+            fallback=fallback,
             texts=resolved.texts,
+            contexts=contexts,
+            notes=notes,
             download_media=request.download_media is not False,
-            web_search=bool(request.web_search),
+            may_upload=bool(resolved.files) and any(map(asker.may_upload, candidates)),
             user=user,
-            parent=parent,
+            # begun last: what is refused leaves no trace
+            parent=self._keeper.bring(resolved, holder, user),
         )
 
     async def events(self, turn: Turn) -> AsyncGenerator[Event, None]:
         """The answer. A failure is its last event; closing the iterator closes the provider's connection."""
-        measure = Measure()
+        measure = self._recorder.begin(turn.provider.name, turn.request.model, asked=len(turn.request.prompt))
         try:
             async with aclosing(self._answer(turn)) as answer:
                 async for event in answer:
@@ -172,161 +160,88 @@ class Conversations:
             measure.leave()
             raise
         finally:
-            self._record(turn, measure)
-
-    async def _answer(self, turn: Turn) -> AsyncGenerator[Event, None]:
-        provider, request = turn.provider, turn.request
-        yield ProviderChosen(
-            provider=ProviderInfo(name=provider.name, label=provider.label, url=provider.url, model=request.model)
-        )
-        yield Parameters(parameters={"model": request.model, **request.options})
-        if turn.web_search:
-            yield Log(log="web search is not set up here: the answer comes from the model alone")
-        brought = _Brought(Carried(self._settings.max_attachment_bytes))
-        async with aclosing(self._bring(turn, brought)) as bringing:
-            async for log in bringing:
-                yield log
-        kept, lost = False, None
-        async with aclosing(self._ask(turn, brought)) as answer:
-            async for item in answer:
-                if isinstance(item, Media):
-                    try:
-                        for event in await self._keep(turn, item):
-                            yield event
-                        kept = True
-                    except UNUSABLE as error:
-                        lost = ProviderError(f"{provider.name} made what cannot be kept: {error.message}")
-                        yield Log(log=lost.message)
-                elif lost and not kept and isinstance(item, Finish):
-                    raise lost
-                else:
-                    yield item
-
-    async def _bring(self, turn: Turn, brought: _Brought) -> AsyncGenerator[Log, None]:
-        """Bring files and texts of buckets. What is made is kept without them: they are no prompt."""
-        if turn.plan:
-            async with aclosing(self._carrier.carry(turn.plan)) as carrying:
-                async for carried in carrying:
-                    if isinstance(carried, Carried):
-                        brought.carried = carried
-                    else:
-                        yield carried
-        if turn.texts:
-            assert self._buckets, "without buckets there are no places for their texts"
-            request = brought.fill(turn.request)
-            window = await self.providers.window(turn.provider, request.model, request.api_key, request.base_url)
-            finding = self._buckets.bring(request, turn.texts, window, brought.carried.left)
-            async with aclosing(finding):
-                async for found in finding:
-                    if isinstance(found, Log):
-                        yield found
-                    else:
-                        brought.texts = found
-
-    async def _ask(self, turn: Turn, brought: _Brought) -> AsyncGenerator[Event | Media, None]:
-        """The provider's answer; it is asked again where it does not know uploads that we remembered, once for each."""
-        begun = False
-        renewed: set[Place] = set()
-        while True:
-            try:
-                async with aclosing(turn.provider.converse(brought.fill(turn.request))) as answer:
-                    async for item in answer:
-                        begun = True
-                        yield item
-                return
-            except ProviderError as error:
-                if begun or turn.plan is None:
-                    raise
-                lost = set(self._carrier.lost(turn.plan, brought.carried, error.message)) - renewed
-                if not lost:
-                    raise
-            renewed |= lost
-            async with aclosing(self._carrier.carry_again(turn.plan, brought.carried, lost)) as carrying:
-                async for log in carrying:
-                    yield log
-
-    async def _keep(self, turn: Turn, media: Media) -> list[Event]:
-        """Keep what was made, also when the client leaves meanwhile; a stream ends with its client."""
-        keeping = self._keep_made(turn, media)
-        return await (keeping if media.stream is not None else asyncio.shield(self._beside(keeping)))
-
-    async def _keep_made(self, turn: Turn, media: Media) -> list[Event]:
-        return await keep_made(
-            media,
-            self._library,
-            turn.provider,
-            turn.request,
-            download=turn.download_media,
-            owner=turn.user,
-            parent=await _parent(turn),
-        )
-
-    async def _keep_brought(self, resolved: Resolved, holder: Holder, user: str | None) -> str | None:
-        """Keep what a question brought; the name of its picture in the library, if it is there.
-
-        One request after the other, or two that bring the same would both find that it is not there yet.
-        """
-        picture, names = resolved.picture, {}
-        try:
-            if resolved.brought and self._keep_attachments:
-                async with self._bringing:
-                    names = await keep_brought(resolved.brought, self._library, user)
-        finally:
-            await holder.let_go()
-        return (picture.item or names.get(picture)) if picture else None
-
-    def _beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Work in a task of its own, which the end of the turn does not end."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return task
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, MediaryError):
-            logger.error("work beside a turn broke", exc_info=error)
-
-    def _record(self, turn: Turn, measure: Measure) -> None:
-        measure.end()
-        logger.info("turn", extra={"turn": turn.id, **measure.summary(turn.provider.name, turn.request.model)})
-        self._unwritten.append((turn, measure))
-        if self._writing is None or self._writing.done():
-            self._writing = self._beside(self._write())
-
-    async def _write(self) -> None:
-        """Write what was used; what ends meanwhile shares the next transaction, which costs as much as a turn."""
-        while self._unwritten:
-            due, self._unwritten = self._unwritten, []
-            try:
-                ledger = await self._ledger()
-                await ledger.record(
-                    *(
-                        measure.record(turn.id, turn.provider.name, turn.request.model, turn.user)
-                        for turn, measure in due
-                    )
-                )
-            except MediaryError as error:
-                lost = [turn.id for turn, _ in due]
-                logger.warning("the use of turns is not recorded", extra={"turns": lost, "cause": error.message})
+            self._recorder.record(Measured(turn.id, turn.user, measure))
 
     async def close(self) -> None:
         """Wait a little until what was made is kept and what was used is written, then let the providers go."""
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=CLOSING_SECONDS)
-            for task in late:
-                task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._keeper.close()
+        await self._recorder.close()
         await self.providers.close()
 
+    async def _answer(self, turn: Turn) -> AsyncGenerator[Event, None]:
+        """The answer of the first one that answers."""
+        asking, whom = turn.first, For(turn.id, turn.download_media, turn.user, turn.parent)
+        notes = [*filter(None, [turn.fallback.news()]), *turn.notes]
+        async with Contexts(turn.contexts, turn.request, lambda: self._share(turn)) as contexts:
+            question = Question(turn.texts, contexts, Deadline.after(turn.request.timeout))
+            while True:
+                attempt = Attempt(self._means, question, asking)
+                answer = Answer(attempt, whom, self._keeper, contexts)
+                for event in answer.opening(notes):
+                    yield event
+                try:
+                    async with aclosing(attempt.events()) as items:
+                        async for item in items:
+                            if isinstance(item, SPECIAL):
+                                for event in await answer.events_of(item):
+                                    yield event
+                            else:
+                                yield item
+                    return
+                except MediaryError as error:
+                    if attempt.begun or not is_passed_on(error):
+                        raise
+                    turn.fallback.failed(asking.candidate, error)
+                if question.deadline.is_over:
+                    raise turn.fallback.error()
+                asking = await turn.fallback.next()
+                notes = []
+                yield self._next(turn, asking)
 
-async def _parent(turn: Turn) -> str | None:
-    """The name of the picture that the question brought. That it cannot be kept costs no answer."""
-    if turn.parent is None:
-        return None
-    await asyncio.wait([turn.parent])
-    return None if turn.parent.cancelled() or turn.parent.exception() else turn.parent.result()
+    def _next(self, turn: Turn, asking: Asking) -> Log:
+        """Say who is asked now, and why."""
+        why, name = turn.fallback.news(), asking.candidate.provider.name
+        logger.warning("another provider is asked", extra={"turn": turn.id, "provider": name, "cause": why})
+        return Log(log=f"{why}; {name} is asked")
+
+    async def _share(self, turn: Turn) -> int:
+        """The tokens that each context may have, of the smallest window among those who may be asked."""
+        windows = [
+            await self.providers.window(each.provider, each.model, turn.request.api_key, turn.request.base_url)
+            for each in (turn.first.candidate, *turn.fallback.left)
+        ]
+        return min(windows) // SHARE
+
+    def _contexts(self, request: ConversationRequest, user: str | None) -> tuple[tuple[Context, ...], tuple[str, ...]]:
+        """What the request wants looked up, and what is to be said of what cannot be."""
+        contexts: list[Context] = []
+        notes = []
+        if request.memory:
+            whose = request.memory if isinstance(request.memory, str) else user
+            if not whose:
+                raise FieldError("memory", "is somebody's: name it, or send the header x-user")
+            if self._remembering:
+                contexts.append(self._remembering.context(whose))
+            else:
+                notes.append(NO_MEMORY)
+        if request.web_search:
+            if self._searching:
+                contexts.append(self._searching.context(request.web_search))
+            else:
+                notes.append(NO_SEARCH)
+        return tuple(contexts), tuple(notes)
+
+    def _question(self, request: ConversationRequest, messages: tuple[Message, ...]) -> TurnRequest:
+        """The question, as far as it is the same for all."""
+        limits = self._settings
+        return TurnRequest(
+            model=request.model or "",
+            messages=messages,
+            options=request.options,
+            base_url=request.base_url,
+            timeout=min(request.timeout or limits.timeout, limits.timeout),
+            stream_timeout=min(request.stream_timeout or limits.stream_timeout, limits.stream_timeout),
+        )
 
 
 def failure_event(error: MediaryError) -> Event:
