@@ -18,7 +18,7 @@ from benchmarks._server import memory, serving
 from benchmarks._upstream import upstream
 
 CHUNKS = 200
-EVENTS = CHUNKS + 4
+EVENTS = CHUNKS + 5
 """Direct: role, chunks, finish, usage, [DONE]. Through Mediary: provider, parameters, chunks, usage, finish."""
 PAUSE = 0.05
 """Seconds between two readings, for what a turn leaves to be done behind it."""

@@ -38,7 +38,7 @@ PUBLIC = (
     "buckets/document.py",
     "buckets/summary.py",
     "buckets/intake/taken.py",
-    "buckets/passages/passage.py",
+    "passages/passage.py",
     "uploads/room.py",
     "uploads/records/entry.py",
     "uploads/base.py",

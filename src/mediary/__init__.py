@@ -16,12 +16,14 @@ from mediary.media.intake import copy_media, save_response_media
 from mediary.media.item import Found, ItemFilter, ItemPage, MediaItem, SearchQuery
 from mediary.media.library import MediaLibrary
 from mediary.media.responses import AudioResponse, ImageResponse, MediaResponse, VideoResponse
+from mediary.memory.item import MemoryItem, MemoryPage, NewItem
 from mediary.names import get_filename, get_source_url, secure_filename
 from mediary.uploads.records.entry import Upload
 from mediary.uploads.room import UploadRoom
 from mediary.uploads.senders.aliyun_oss import get_oss_headers
 
 if TYPE_CHECKING:
+    from mediary.memory.room import Memory
     from mediary.services import Services
 
 __version__ = version("mediary")
@@ -37,6 +39,9 @@ __all__ = [
     "MediaLibrary",
     "MediaResponse",
     "MediaryError",
+    "MemoryItem",
+    "MemoryPage",
+    "NewItem",
     "SearchQuery",
     "Upload",
     "UploadRoom",
@@ -53,6 +58,7 @@ __all__ = [
     "is_allowed_extension",
     "open_buckets",
     "open_library",
+    "open_memory",
     "open_uploads",
     "save_response_media",
     "secure_filename",
@@ -109,6 +115,30 @@ async def open_buckets(
     services = await _services(data, config)
     try:
         yield BucketLibrary(services.buckets)
+    finally:
+        await services.close()
+
+
+@asynccontextmanager
+async def open_memory(data: str | Path | None = None, config: str | Path | None = None) -> "AsyncIterator[Memory]":
+    """The memory of a data folder, by default the current one, as its `mediary.toml` or `config` says.
+
+    A server may run beside it. SettingsError if the settings, the folder or the database cannot be used.
+
+    ```py
+    from mediary import NewItem, open_memory
+
+    async with open_memory("data") as memory:
+        await memory.add("ann", ["I take my tea without milk", NewItem("My cat is grey", metadata={"pet": True})])
+        found = await memory.search("ann", "How does she drink her tea?")
+        assert found.items[0].text == "I take my tea without milk"
+        assert (await memory.list("ann", {"pet": True})).total == 1
+        await memory.delete("ann")
+    ```
+    """
+    services = await _services(data, config)
+    try:
+        yield await services.memory()
     finally:
         await services.close()
 

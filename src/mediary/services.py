@@ -2,17 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mediary.buckets.room import BucketRoom, ensure_bucket_dir
 from mediary.conversations.attachments import Attachments
 from mediary.conversations.bucket_parts import BucketParts
 from mediary.conversations.carry import Carrier
 from mediary.conversations.directory import CUSTOM, ProviderDirectory
-from mediary.conversations.discovery import find_local_servers
+from mediary.conversations.discovery import LOCAL_SERVERS, find_local_servers
+from mediary.conversations.interrupted import BROKEN_OFF, Interruptions
+from mediary.conversations.made import Made
+from mediary.conversations.recording import Recorder
+from mediary.conversations.remembering import Remembering, placer
+from mediary.conversations.speaking import recorded
 from mediary.conversations.speech import transcriber
 from mediary.conversations.turn import Conversations
 from mediary.errors import SettingsError
@@ -24,28 +29,35 @@ from mediary.media.looking import Looker
 from mediary.media.reader import Reader
 from mediary.media.thumbnails import Thumbnails
 from mediary.net.client import HttpClient
+from mediary.net.latest_version import LatestVersion
 from mediary.plugins import load
 from mediary.providers.base import HasFlow, Provider
+from mediary.runs.room import Runs
 from mediary.sandbox.pool import Sandbox
 from mediary.sealing import Sealer
 from mediary.settings import ProviderSettings, Settings, UploadPolicy, UploadSettings
+from mediary.speech.room import SpeechRoom
 from mediary.storage.base import Names, Store
 from mediary.storage.overlay import lay_over
+from mediary.tasks import Late
 from mediary.uploads.base import Credentials, Flow
 from mediary.uploads.delivery.uploader import Uploader
 from mediary.uploads.files import Files
 from mediary.uploads.room import UploadRoom
+from mediary.usage.counters import Counters
+from mediary.usage.room import UsageRoom, open_traces
 
 if TYPE_CHECKING:
+    from mediary.conversations.searching import Searching
     from mediary.cookies.jar import Jar
     from mediary.database.engine import Database
     from mediary.extractors.base import Recognised
     from mediary.media.catalog import Catalog
+    from mediary.memory.room import Memory
+    from mediary.runs.store import RunStore
+    from mediary.shares.shares import Shares
     from mediary.uploads.records.cache import UploadCache
     from mediary.uploads.records.digests import Digests
-    from mediary.usage.ledger import Ledger
-
-T = TypeVar("T")
 
 INLINE = "inline"
 """The word of settings for a provider that takes files within its questions alone."""
@@ -53,39 +65,23 @@ INLINE = "inline"
 logger = logging.getLogger(__name__)
 
 
-class Late(Generic[T]):
-    """A part that takes long to make: made once, by whoever asks first; all others wait for that.
-
-    What could not be made is tried again by who asks next: the reason, such as a full disk, may have passed.
-    """
-
-    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
-        self._make = make
-        self._task: asyncio.Task[T] | None = None
-
-    async def __call__(self) -> T:
-        """Wait until it is made, and hand it out."""
-        if self._task is None or (self._task.done() and (self._task.cancelled() or self._task.exception())):
-            self._task = asyncio.ensure_future(self._make())
-        return await asyncio.shield(self._task)
-
-    @property
-    def made(self) -> bool:
-        """Whether anybody asked yet."""
-        return self._task is not None
-
-
 class Services:
     """Everything that answers requests, wired. The database comes late: SQLAlchemy takes longest to import."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counters: Counters | None = None) -> None:
         self.settings = settings
         self.http = HttpClient(settings.net)
+        url = settings.version_url if settings.check_version else None
+        self.latest_version = LatestVersion(self.http, settings.data, url)
         self.database = Late(self._open_database)
         self.catalog: Late[Catalog] = Late(lambda: self._feature("mediary.media.catalog", "Catalog"))
-        self.ledger: Late[Ledger] = Late(lambda: self._feature("mediary.usage.ledger", "Ledger"))
+        local = [name for name, table in settings.providers.items() if table.wire == "local"]
+        self.usage = UsageRoom(self.database, settings.usage, local, counters)
+        self.ledger = self.usage.ledger
+        self.traces = open_traces(settings.usage.trace)
         self.sealer = Late(self._make_sealer)
         self.jar: Late[Jar] = Late(self._open_jar)
+        self.shares: Late[Shares] = Late(self._open_shares)
         self.media_dir = ensure_media_dir(settings.data)
         self.store = self._store(self.media_dir, "media")
         self.trash = self._store(ensure_trash_dir(self.media_dir), "trash")
@@ -99,13 +95,9 @@ class Services:
         reader = Reader(self.background_sandbox, settings.media.max_pixels)
         self.indexer = Indexer(self.store, reader, self.media_dir)
         self.library = self._make_library()
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: list[asyncio.Task[None]] = []
         configured = {name: self._provider(name, table) for name, table in settings.providers.items()}
-        providers = ProviderDirectory(
-            configured,
-            custom=self._provider(CUSTOM, ProviderSettings(wire="openai")),
-            discover=self._discover if settings.discover else None,
-        )
+        providers = self._make_directory(configured)
         self.bucket_media = FolderMedia(load("storage", "local"), self.sandbox, settings.media.max_pixels)
         self.buckets = BucketRoom(
             self.bucket_dir,
@@ -115,30 +107,23 @@ class Services:
             transcriber(providers, settings.buckets.transcriber),
         )
         self.uploads = self._make_uploads(configured)
+        self._placer = placer(configured, settings.memory.embeddings)
+        self.memory: Late[Memory] = Late(self._open_memory)
+        made = Made(self.library, self.indexer)
+        recorder = Recorder(self.ledger, prices=self.usage.prices, made=made, counters=self.usage.counters)
+        sounds = load("storage", "local")(settings.data / "speech")
+        self.speech = SpeechRoom(sounds, settings.speech.cache_bytes, recorded(recorder, providers))
+        self._run_store: Late[RunStore] = Late(lambda: self._feature("mediary.runs.store", "RunStore"))
+        self.runs = Runs(self._run_store, settings.runs.keep_hours, BROKEN_OFF, Interruptions(recorder).record)
+        self.searching = self._make_searching()
         parts = BucketParts(self.buckets)
-        self.attachments = Attachments(
-            self.store,
-            self.http,
-            self.media_dir,
-            settings.conversation.max_upload_bytes,
-            files=self.uploads.files,
-            buckets=parts,
-        )
-        self.conversations = Conversations(
-            providers,
-            self.attachments,
-            self.library,
-            self.ledger,
-            settings.conversation,
-            carrier=Carrier(settings.conversation, self.uploads.uploader),
-            keep_attachments=settings.media.keep_attachments,
-            buckets=parts,
-        )
+        self.attachments = self._make_attachments(parts)
+        self.conversations = self._make_conversations(providers, recorder, parts)
 
     async def start(self) -> None:
         """Remove what a killed process left, open the database; SettingsError if it cannot be."""
         stores = (self.store, self.trash, self.thumbnail_store)
-        await asyncio.gather(*(store.recover() for store in stores), self.buckets.start())
+        await asyncio.gather(*(store.recover() for store in stores), self.buckets.start(), self.speech.start())
         await asyncio.gather(self.catalog(), self.ledger())
 
     async def begin_upkeep(self) -> None:
@@ -159,9 +144,19 @@ class Services:
             trash_days=media.trash_days,
             watch=media.watch,
         )
-        self._keeping = asyncio.create_task(upkeep.run(), name="upkeep")
-        self._keeping.add_done_callback(_tell)
+        self._keep(upkeep.run(), "the upkeep of the media library")
+        if self.runs.keeps:
+            self._keep(self.runs.keep(), "the upkeep of runs")
+        self.usage.begin_upkeep()
+        if self._placer:  # vectors may be missing since the last time
+            await self.memory()
         await upkeep.begun.wait()
+
+    def _keep(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Have something done in the background until `close`."""
+        task = asyncio.create_task(work, name=what)
+        task.add_done_callback(_tell)
+        self._keeping.append(task)
 
     async def check(self) -> None:
         """Reach the database and the store; raises what fails."""
@@ -170,15 +165,26 @@ class Services:
 
     async def close(self) -> None:
         """Finish what is being written, then close everything."""
+        for task in self._keeping:
+            task.cancel()
         if self._keeping:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+            await asyncio.wait(self._keeping)
+        await self.runs.close()
+        await self.speech.close()
         await self.conversations.close()
+        await self.usage.close()
+        if self.searching:
+            await self.searching.close()
+        if self.memory.made:
+            await (await self.memory()).close()
         await self.uploads.uploader.close()
         await self.buckets.close()
         await asyncio.gather(self.thumbnails.close(), self.bucket_media.close())
         await asyncio.gather(self.sandbox.close(), self.background_sandbox.close())
+        await self.latest_version.close()
         await self.http.close()
+        if self.traces:
+            await asyncio.to_thread(self.traces.close)
         if self.database.made:
             await (await self.database()).close()
 
@@ -193,8 +199,50 @@ class Services:
             thumbnails=lambda: self.thumbnail_store,
             thumbnailer=self.thumbnails,
             indexer=self.indexer,
+            held_by=self.shares,
             max_bytes=media.max_bytes,
         )
+
+    def _make_directory(self, configured: Mapping[str, Provider]) -> ProviderDirectory:
+        settings = self.settings
+        return ProviderDirectory(
+            configured,
+            custom=self._provider(CUSTOM, ProviderSettings(wire="openai")),
+            discover=self._discover if settings.discover else None,
+            groups=settings.models,
+            findable=[server.name for server in LOCAL_SERVERS] if settings.discover else (),
+        )
+
+    def _make_attachments(self, parts: BucketParts) -> Attachments:
+        most = self.settings.conversation.max_upload_bytes
+        return Attachments(self.store, self.http, self.media_dir, most, files=self.uploads.files, buckets=parts)
+
+    def _make_conversations(
+        self, providers: ProviderDirectory, recorder: Recorder, parts: BucketParts
+    ) -> Conversations:
+        settings = self.settings
+        return Conversations(
+            providers,
+            self.attachments,
+            self.library,
+            recorder,
+            settings.conversation,
+            carrier=Carrier(settings.conversation, self.uploads.uploader),
+            keep_attachments=settings.media.keep_attachments,
+            buckets=parts,
+            remembering=Remembering(self.memory, settings.memory.results),
+            searching=self.searching,
+        )
+
+    def _make_searching(self) -> "Searching | None":
+        table = self.settings.websearch
+        if table.engine is None:
+            return None
+        # Most servers never need them.
+        from mediary.conversations.searching import Searching
+        from mediary.websearch.room import WebSearch
+
+        return Searching(WebSearch(load("websearch", table.engine)(table, self.http), self.http, table))
 
     def _make_uploads(self, providers: Mapping[str, Provider]) -> UploadRoom:
         looker = Looker(self.sandbox, self._recognise, self.settings.media.max_pixels)
@@ -253,7 +301,7 @@ class Services:
         taken = {f"http://{server.host}:{server.port}/v1"}
         taken |= {table.base_url.rstrip("/") for table in self.settings.providers.values() if table.base_url}
         return {
-            found.name: self._provider(found.name, ProviderSettings(wire="openai", base_url=found.base_url))
+            found.name: self._provider(found.name, ProviderSettings(wire=found.wire, base_url=found.base_url))
             for found in await find_local_servers(self.http, taken)
             if found.name not in self.settings.providers
         }
@@ -277,6 +325,19 @@ class Services:
         jar: Jar = imported.Jar(await self.database(), await self.sealer())
         return jar
 
+    async def _open_memory(self) -> "Memory":
+        imported = await asyncio.to_thread(import_module, "mediary.memory.room")
+        memory: Memory = imported.Memory(await self.database(), self.settings.memory, self._placer)
+        await memory.begin()
+        return memory
+
+    async def _open_shares(self) -> "Shares":
+        imported = await asyncio.to_thread(import_module, "mediary.shares.shares")
+        shares: Shares = imported.Shares(
+            await self.database(), await self.sealer(), self.bucket_dir, self.settings.shares.max_bytes
+        )
+        return shares
+
     async def _feature(self, module: str, name: str) -> Any:
         """A feature on the database, whose module imports SQLAlchemy."""
         imported = await asyncio.to_thread(import_module, module)
@@ -284,6 +345,6 @@ class Services:
 
 
 def _tell(upkeep: asyncio.Task[None]) -> None:
-    """What ends the upkeep does not end the server, but must be known."""
+    """What ends an upkeep does not end the server, but must be known."""
     if not upkeep.cancelled() and (error := upkeep.exception()):
-        logger.error("the upkeep of the media library has ended; a restart begins it anew", exc_info=error)
+        logger.error(f"{upkeep.get_name()} has ended; a restart begins it anew", exc_info=error)  # noqa: G004

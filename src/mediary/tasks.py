@@ -1,9 +1,9 @@
-"""Ways to wait for tasks after which nothing runs on behind anybody's back."""
+"""Ways to wait for tasks, after which nothing runs on behind anybody's back; and parts that are made when asked for."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,3 +54,25 @@ def uninterrupted(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coro
         return await unbroken(work(*args, **kwargs))
 
     return whole
+
+
+class Late(Generic[T]):
+    """A part that takes long to make: made once, by whoever asks first; all others wait for that.
+
+    What could not be made is tried again by who asks next: the reason, such as a full disk, may have passed.
+    """
+
+    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+        self._make = make
+        self._task: asyncio.Task[T] | None = None
+
+    async def __call__(self) -> T:
+        """Wait until it is made, and hand it out."""
+        if self._task is None or (self._task.done() and (self._task.cancelled() or self._task.exception())):
+            self._task = asyncio.ensure_future(self._make())
+        return await asyncio.shield(self._task)
+
+    @property
+    def made(self) -> bool:
+        """Whether anybody asked yet."""
+        return self._task is not None

@@ -19,7 +19,8 @@ SHARED = {
     "http",  # providers
     *("contents", "delivery", "expiry", "files", "flow"),  # uploads
     *("react_flight", "records", "room", "senders", "transport"),
-    *("archive", "call", "charset", "markdown", "ocr", "recognition", "registry"),  # extractors
+    *("archive", "call", "charset", "markdown", "ocr", "recognition", "registry", "web"),  # extractors
+    *("cleaning", "pages"),  # web search
 }
 
 

@@ -35,6 +35,7 @@ KNOWN = {
     "espeakng-loader": "no licence in its metadata (MIT in its source); its wheel carries espeak-ng (GPL 3)",
     "pyvips-binary": "LGPL 3: libvips and what it is made of, as a shared library that can be replaced",
     "pypdfium2": "BSD or Apache 2.0; its wheel carries PDFium (BSD) and what that is made of, under terms like these",
+    "sqlite-vec": "MIT or Apache 2.0, as one likes, in words of its own",
     "tld": "MPL 1.1, GPL 2 or LGPL 2.1, as one likes; a part of trafilatura, unchanged",
     "tqdm": "MPL 2.0 and MIT; a part of spaCy (`mediary[refine]`)",
     "hypothesis": "MPL 2.0; for tests only",

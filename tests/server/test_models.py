@@ -51,6 +51,7 @@ def test_the_models_of_one_provider(server: MediaryServer) -> None:
 
     assert models["passages"] | {"tags": []} == {
         "id": "passages",
+        "model": "passages",
         "label": models["passages"]["label"],
         "default": True,
         "vision": False,
@@ -184,7 +185,7 @@ def test_head_finds_what_get_finds(server: MediaryServer) -> None:
 
 async def test_model_servers_on_this_machine_are_found(tmp_path: Path) -> None:
     async with raw_server(port=11434) as ollama:
-        ollama.answers["/v1/models"] = response(b'{"object":"list","data":[{"id":"llama3"}]}')
+        ollama.answers["/api/tags"] = response(b'{"models":[{"name":"llama3:latest"},{"name":"all-minilm:latest"}]}')
         server = MediaryServer(tmp_path / "data", discover=True)
         await asyncio.to_thread(server.start)
         try:
@@ -194,5 +195,18 @@ async def test_model_servers_on_this_machine_are_found(tmp_path: Path) -> None:
         finally:
             server.kill()
 
-    assert models["Ollama"] == ["llama3"]
+    assert models["Ollama"] == ["llama3:latest"]
     assert names == "Ollama, Local"
+
+
+async def test_who_is_configured_is_not_found_again(tmp_path: Path) -> None:
+    async with raw_server(port=11434) as ollama:
+        ollama.answers["/api/tags"] = response(b'{"models":[{"name":"llama3:latest"}]}')
+        ollama.answers["/v1/models"] = response(b'{"object":"list","data":[{"id":"llama3:latest"}]}')
+        settings = '[providers.Mine]\nwire = "openai"\nbase_url = "http://localhost:11434/v1"\n'
+        with MediaryServer(tmp_path / "data", discover=True, settings=settings) as server:
+            models = await asyncio.to_thread(server.get_json, MODELS)
+
+    assert models["Mine"] == ["llama3:latest"]
+    assert "Ollama" not in models
+    assert "/api/tags" not in [asked.target for asked in ollama.received]

@@ -13,15 +13,21 @@ from mediary.server.auth import Door
 from mediary.server.errors import DEFECT, send_error
 from mediary.server.log import request_id
 from mediary.server.long_answers import Running
+from mediary.server.origins import Origins, allow, is_preflight
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
 from mediary.server.routes.bucket_files import BucketFiles
 from mediary.server.routes.bucket_paths import FILES, BucketPaths
 from mediary.server.routes.conversation import ConversationEndpoint
 from mediary.server.routes.media import MediaFiles
+from mediary.server.routes.run_events import EVENTS, RUNS, RunEvents
 from mediary.server.routes.search import Search
+from mediary.server.routes.synthesize import SYNTHESIZE, SynthesizeEndpoint
 from mediary.server.routes.thumbnails import ThumbnailFiles
 from mediary.server.routes.upload import UploadEndpoint
-from mediary.services import Late, Services
+from mediary.server.running_turns import RunningTurns
+from mediary.server.watch import Watch
+from mediary.services import Services
+from mediary.tasks import Late
 
 READING = ("GET", "HEAD")
 THUMBNAIL = "/thumbnail/"
@@ -42,13 +48,18 @@ class App:
 
     def __init__(self, services: Services) -> None:
         server = services.settings.server
-        self._door = Door(server.key.get_secret_value() if server.key else None)
+        self._origins = Origins(server.allow_origins)
+        self._door = Door(server.key.get_secret_value() if server.key else None, self._origins)
+        self._watch = Watch(services.usage.counters, services.traces)
         media = services.settings.media
         self._media = MediaFiles(services.store, media.redirect_seconds if media.redirect else None)
         self._thumbnails = ThumbnailFiles(services.thumbnails, services.thumbnail_store)
         self._running = Running()
+        turns = RunningTurns(services.runs, self._running)
+        self._run_events = RunEvents(turns)
         self._conversation = ConversationEndpoint(
             services.conversations,
+            turns,
             server.max_request_bytes,
             services.settings.conversation.max_upload_bytes,
             self._running,
@@ -64,7 +75,8 @@ class App:
         self._buckets = BucketPaths(services.buckets, self._running)
         self._router = Late(lambda: asyncio.to_thread(_build_router, services))
         self._bare: dict[str, Endpoint] = {"/backend-api/v2/conversation": self._conversation, "/healthz": _healthz}
-        self._below: dict[str, Endpoint] = {"/search/": Search(services.library)}
+        synthesize = SynthesizeEndpoint(services.speech, services.conversations.providers, self._running)
+        self._below: dict[str, Endpoint] = {"/search/": Search(services.library), SYNTHESIZE: synthesize}
 
     async def start(self) -> None:
         """Build the router, which takes a while, beside the first answers."""
@@ -77,6 +89,12 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A kept file that is found costs no line in the log, all else does."""
         endpoint: Endpoint
+        if self._origins:
+            origin = self._origins.find(scope)
+            send = self._origins.told(origin, send)
+            if origin is not None and is_preflight(scope):
+                await allow(scope, send)
+                return
         if scope["path"].startswith(KEPT):
             endpoint = self._file
         else:
@@ -123,6 +141,7 @@ class App:
         identity = request_id.get() or ""
         status = 0
         began = time.monotonic()
+        trace = self._watch.begin(scope)
 
         def watched(message: Message) -> Awaitable[None]:
             nonlocal status
@@ -138,8 +157,10 @@ class App:
             status = status or error.status
             raise
         finally:
+            seconds = time.monotonic() - began
+            self._watch.end(scope, status or 500, seconds, trace)
             about = {"method": scope["method"], "path": scope["path"], "status": status or 500}
-            logger.info("request", extra={**about, "seconds": round(time.monotonic() - began, 3)})
+            logger.info("request", extra={**about, "seconds": round(seconds, 3)})
 
     async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in OPEN_TO_ALL:
@@ -152,6 +173,8 @@ class App:
         path: str = scope["path"]
         if path.startswith(FILES):
             return self._buckets.find(scope)
+        if path.startswith(RUNS) and path.endswith(EVENTS):
+            return self._run_events
         if path == UPLOADS and scope["method"] not in READING:
             return self._upload
         below = (endpoint for prefix, endpoint in self._below.items() if path.startswith(prefix))

@@ -8,16 +8,21 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from mediary.errors import ForbiddenError, UnauthorizedError
+from mediary.server.origins import Origins
 from mediary.server.protocol import Scope
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Door:
-    """Lets requests in, or raises why not. Without a key only this machine comes in, by a name of its own."""
+    """Lets requests in, or raises why not. Without a key only this machine comes in, by a name of its own.
 
-    def __init__(self, key: str | None) -> None:
+    Pages of the `origins` may do what the server's own may.
+    """
+
+    def __init__(self, key: str | None, origins: Origins) -> None:
         self._key = key.encode() if key else None
+        self._origins = origins
 
     def check(self, scope: Scope) -> None:
         """UnauthorizedError without the key, ForbiddenError for what another site makes a browser send."""
@@ -30,7 +35,7 @@ class Door:
                 f"the key {hint}: send it as `Authorization: Bearer …`, or as the password of Basic"
             )
         origin = headers.get(b"origin")
-        if origin is not None and scope["method"] not in SAFE_METHODS:
+        if origin is not None and scope["method"] not in SAFE_METHODS and self._origins.find(scope) is None:
             _check_origin(origin, headers.get(b"host", b""))
 
 

@@ -17,14 +17,22 @@ from mediary.errors import BadRequestError, FieldError, MediaryError, MethodNotA
 from mediary.server.errors import DEFECT, error_body, error_headers
 from mediary.server.openapi import ERROR, add_hot_paths
 from mediary.server.openapi_buckets import BUCKET_PATHS
+from mediary.server.openapi_speech import SPEECH_PATHS
 from mediary.server.openapi_uploads import UPLOAD_PATHS
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
 from mediary.server.routes.buckets import bucket_routes
 from mediary.server.routes.cookies import cookie_routes
 from mediary.server.routes.health import health_routes
 from mediary.server.routes.library import library_routes
+from mediary.server.routes.memory import memory_routes
+from mediary.server.routes.metrics import metrics_routes
 from mediary.server.routes.models import model_routes
+from mediary.server.routes.runs import run_routes
+from mediary.server.routes.shares import Claims, share_routes, unsharing
 from mediary.server.routes.uploads import upload_routes
+from mediary.server.routes.usage import usage_routes
+from mediary.server.routes.version import version_routes
+from mediary.server.routes.web_client import web_client_routes
 from mediary.services import Services
 from mediary.settings import Settings
 
@@ -40,17 +48,25 @@ def build_router(services: Services) -> FastAPI:
         responses=dict.fromkeys((401, 403, 422), ERROR),
     )
     files = CookieFiles(services.sandbox, _hosts(services.settings))
+    claims = Claims(key.get_secret_value() if (key := services.settings.server.key) else None)
     app.state.routers = (
         model_routes(services.conversations.providers),
         library_routes(services.library, services.settings.media.max_bytes),
-        bucket_routes(services.buckets),
+        bucket_routes(services.buckets, unsharing(services.shares, claims)),
         cookie_routes(services.jar, files, services.settings.server.max_request_bytes),
         upload_routes(services.uploads),
+        run_routes(services.runs),
+        memory_routes(services.memory),
+        share_routes(services.shares, claims, services.sandbox, services.settings.shares.max_bytes),
+        web_client_routes(services.shares),
+        usage_routes(services.usage),
+        metrics_routes(services.usage, services.library),
+        version_routes(services.latest_version),
         health_routes(services),
     )
     for router in app.state.routers:
         app.include_router(router)
-    add_hot_paths(app, BUCKET_PATHS | UPLOAD_PATHS)
+    add_hot_paths(app, BUCKET_PATHS | UPLOAD_PATHS | SPEECH_PATHS)
     app.add_middleware(HeadAsGet)
     app.add_exception_handler(MediaryError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -10,6 +10,9 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
@@ -23,6 +26,7 @@ from mediary.server.log import configure_logging
 from mediary.server.supervisor import Supervisor
 from mediary.services import Services
 from mediary.settings import Settings, exposed_without_key
+from mediary.usage.counters import Counters
 
 MAX_CONNECTIONS = 16384
 OPEN_FILES = 65536
@@ -66,8 +70,11 @@ def run(settings: Settings) -> None:
     _allow_open_files()
     if server.workers == 1:
         uvloop.run(_serve(settings, announce=True))
-    elif code := Supervisor(server.workers, run_worker, settings).run():
-        sys.exit(code)
+    else:
+        with TemporaryDirectory(prefix="mediary-") as folder:
+            code = Supervisor(server.workers, partial(run_worker, counters=Path(folder)), settings).run()
+        if code:
+            sys.exit(code)
 
 
 def _allow_open_files() -> None:
@@ -79,17 +86,17 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def run_worker(settings: Settings, announce: bool) -> None:
-    """Serve as one of several processes."""
+def run_worker(settings: Settings, announce: bool, counters: Path) -> None:
+    """Serve as one of several processes, which have their counters in one folder."""
     configure_logging(settings.log)
     try:
-        uvloop.run(_serve(settings, announce))
+        uvloop.run(_serve(settings, announce, Counters(counters)))
     except MediaryError as error:
         sys.exit(f"mediary: {error.message}" if announce else 1)
 
 
-async def _serve(settings: Settings, announce: bool) -> None:
-    services = Services(settings)
+async def _serve(settings: Settings, announce: bool, counters: Counters | None = None) -> None:
+    services = Services(settings, counters)
     app = App(services)
     host, port = settings.server.host, settings.server.port
     server = Server(
@@ -150,6 +157,7 @@ async def _start(services: Services, app: App, announce: bool) -> None:
     settings = services.settings
     await services.conversations.providers.discover()
     await _listening(settings.server.host, settings.server.port)
+    services.conversations.providers.warm()
     await services.start()
     await app.start()
     if announce:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConf
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from mediary.errors import SettingsError
-from mediary.settings.sections import PREFIX, ProviderSettings, Section, Settings, UploadPolicy
+from mediary.settings.sections import PREFIX, ProviderSettings, Section, Settings, UploadPolicy, WebSearchSettings
 
 
 class KnownService(BaseModel):
@@ -79,7 +79,17 @@ KNOWN_SERVICES = (
         base_url="https://api.together.xyz/v1",
         default_model="meta-llama/Llama-3.3-70B-Instruct-Turbo",
     ),
+    KnownService(
+        name="ElevenLabs",
+        variable="ELEVENLABS_API_KEY",
+        base_url="https://api.elevenlabs.io/v1",
+        default_model="eleven_multilingual_v2",
+        wire="elevenlabs",
+    ),
 )
+
+SEARCH_KEYS = {"brave": "BRAVE_API_KEY", "tavily": "TAVILY_API_KEY"}
+"""The variables that hold the keys of web search engines; one of them is enough to search with that engine."""
 
 
 def load_settings(config: Path | None = None, data: Path | None = None, **overrides: Any) -> Settings:
@@ -113,7 +123,9 @@ def load_settings(config: Path | None = None, data: Path | None = None, **overri
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from None
     values = {name: getattr(loaded, name) for name in Settings.model_fields}
-    return Settings.model_construct(**values | {"providers": loaded.providers | _from_environment(loaded.providers)})
+    values["providers"] = loaded.providers | _from_environment(loaded.providers)
+    values["websearch"] = _with_key(loaded.websearch)
+    return Settings.model_construct(**values)
 
 
 def setting_names(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
@@ -188,3 +200,13 @@ def _from_environment(tables: Mapping[str, ProviderSettings]) -> dict[str, Provi
     if "local" not in taken:
         found["Local"] = ProviderSettings(wire="local")
     return found
+
+
+def _with_key(table: WebSearchSettings) -> WebSearchSettings:
+    """The web search with the key that the environment has for its engine, or for one where no engine is named."""
+    if table.api_key is None:
+        for engine, variable in SEARCH_KEYS.items():
+            key = os.environ.get(variable, "").strip()
+            if key and table.engine in (None, engine):
+                return table.model_copy(update={"engine": engine, "api_key": SecretStr(key)})
+    return table

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mediary.settings.values import Secret, Url, check_name, plain_store
+from mediary.settings.values import Secret, Url, check_name, check_origin, plain_store
 
 PREFIX = "MEDIARY_"
 GIB = 1024**3
@@ -32,6 +32,9 @@ class ServerSettings(Section):
         None,
         description="What cookies and unfinished uploads are encrypted with in the database: the same for all "
         "nodes that share one. Default: `seal.key` in the data folder, made at first use.",
+    )
+    allow_origins: tuple[Annotated[str, AfterValidator(check_origin)], ...] = Field(
+        (), description="Other sites whose pages may use this server, such as `https://chat.example.com`."
     )
     grace_seconds: float = Field(10.0, ge=0, description="How long running streams may go on after SIGTERM.")
     max_request_bytes: int = Field(256 * 1024**2, ge=1024, description="Largest request body, in bytes.")
@@ -142,6 +145,66 @@ class ConversationSettings(Section):
     )
 
 
+class RunSettings(Section):
+    """Runs: what is kept of the turns of late, so that a client that was cut off can read on."""
+
+    keep_hours: float = Field(24.0, ge=0, description="How long the events of a turn are kept; 0 keeps none.")
+
+
+class MemorySettings(Section):
+    """Memory: what people asked to keep."""
+
+    embeddings: str | None = Field(
+        None, description="The model that places texts by meaning, as `NAME/model`; none: search by words alone."
+    )
+    results: int = Field(8, ge=1, le=100, description="Items that a conversation with `memory` brings in at most.")
+    max_item_bytes: int = Field(64 * 1024, ge=256, description="Largest item, in bytes.")
+
+
+class WebSearchSettings(Section):
+    """Search on the web, for conversations that ask for it."""
+
+    engine: str | None = Field(
+        None,
+        description="`searxng`, `brave`, `tavily` or `ddgs`. Default: `brave` or `tavily`, if the environment has "
+        "BRAVE_API_KEY or TAVILY_API_KEY; else there is no web search.",
+    )
+    url: Url | None = Field(None, description="Where the engine is, if it is not the service itself; for `searxng`.")
+    api_key: Secret | None = Field(None, description="The key, where the engine takes one: `env:NAME`, `file:PATH`.")
+    results: int = Field(5, ge=1, le=20, description="Results that are looked at.")
+    fetch: bool = Field(True, description="Read the pages found, not only what the engine says of them.")
+    seconds: float = Field(8.0, gt=0, description="How long searching and reading may take together.")
+    language: str | None = Field(
+        None, pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$", description="Language of the results, such as `de` or `de-AT`."
+    )
+
+
+class UsageSettings(Section):
+    """Usage records and statistics."""
+
+    keep_days: float = Field(
+        400.0,
+        ge=0,
+        description="How long the records of single turns are kept; the sums of each day stay. 0: only sums.",
+    )
+    prices: Path | None = Field(None, description="A price table in the place of the one that comes with Mediary.")
+    trace: Url | None = Field(
+        None, description="Where OpenTelemetry traces go, such as `http://localhost:4318`; takes the extra `otel`."
+    )
+
+
+class ShareSettings(Section):
+    """Shared chats."""
+
+    max_bytes: int = Field(8 * 1024**2, ge=1024, description="Largest chat that can be shared, in bytes.")
+
+
+class SpeechSettings(Section):
+    """Speech on request: `GET /backend-api/v2/synthesize/…`."""
+
+    cache_bytes: int = Field(GIB, ge=0, description="What is kept of speech that was made, in bytes; 0 keeps none.")
+
+
 class UploadPolicy(Section):
     """How files are uploaded: the flow, what it remembers, and the flow's own keys, which it checks itself."""
 
@@ -183,7 +246,10 @@ def _spelled_out(uploads: Any) -> Any:
 class ProviderSettings(Section):
     """A provider: `[providers.NAME]`."""
 
-    wire: str = Field(description="The protocol it speaks: `openai`, `anthropic`, `gemini`, `local`.")
+    wire: str = Field(
+        description="The protocol it speaks: `openai`, `openai_responses`, `anthropic`, `gemini`, `ollama`, "
+        "`elevenlabs`, `local`."
+    )
     label: str | None = Field(None, description="The name people see.")
     base_url: Url | None = Field(None, description="Where its API begins, such as `https://api.openai.com/v1`.")
     api_key: Secret | None = Field(None, description="`env:NAME`, `file:PATH` or the key itself.")
@@ -191,6 +257,7 @@ class ProviderSettings(Section):
     models: tuple[str, ...] = Field((), description="Its models, where the service cannot list them.")
     image_models: tuple[str, ...] = Field((), description="Models that make pictures, where their names do not tell.")
     speech_models: tuple[str, ...] = Field((), description="Models that make speech, where their names do not tell.")
+    video_models: tuple[str, ...] = Field((), description="Models that make videos, where their names do not tell.")
     vision_models: tuple[str, ...] = Field((), description="Models that take pictures, where their names do not tell.")
     context_tokens: int | None = Field(
         None, ge=256, description="Tokens that its models take, where the service does not tell."
@@ -223,6 +290,14 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path(), description="The data folder: media, database and `mediary.toml` lie in it.")
     discover: bool = Field(True, description="Look for model servers on this machine (Ollama, LM Studio, …).")
+    check_version: bool = Field(True, description="Look up which version of Mediary is the latest, once a day at most.")
+    version_url: Url = Field(
+        "https://api.deps.dev/v3/systems/pypi/packages/mediary",
+        description="Where that is looked up: there, or what answers as a package index does under `/pypi/mediary/json`.",
+    )
+    models: dict[str, tuple[str, ...]] = Field(
+        {}, description='Groups of models by name, such as `fast = ["OpenAI/gpt-4o-mini", "Groq/llama-3.3-70b"]`.'
+    )
     server: ServerSettings = ServerSettings()
     net: NetSettings = NetSettings()
     media: MediaSettings = MediaSettings()
@@ -230,6 +305,12 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
     conversation: ConversationSettings = ConversationSettings()
+    runs: RunSettings = RunSettings()
+    memory: MemorySettings = MemorySettings()
+    websearch: WebSearchSettings = WebSearchSettings()
+    usage: UsageSettings = UsageSettings()
+    shares: ShareSettings = ShareSettings()
+    speech: SpeechSettings = SpeechSettings()
     providers: dict[Annotated[str, AfterValidator(check_name)], ProviderSettings] = Field(
         {}, description="Providers by name, in the order of preference."
     )

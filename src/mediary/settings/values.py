@@ -48,6 +48,19 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def check_origin(origin: str) -> str:
+    """The origin of a site, as browsers write it: `https://chat.example.com`, with a port where it is not the usual."""
+    try:
+        parts = urlsplit(origin.strip().lower())
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        whole = False
+    if not whole or parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("an origin is a scheme and a host, such as https://chat.example.com; `*` and `null` are none")
+    usual = {"http": ":80", "https": ":443"}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.removesuffix(usual)}"
+
+
 def plain_store(store: str) -> str:
     """`media.store` as it is compared and written down: with a slash behind it, it is the same store."""
     scheme, separator, place = store.strip().partition("://")

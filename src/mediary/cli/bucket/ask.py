@@ -17,7 +17,7 @@ from mediary.cli.terminal import Bar, in_a_line, prepare_output, unsteered, writ
 
 if TYPE_CHECKING:
     from mediary.buckets.library import BucketLibrary
-    from mediary.buckets.passages.passage import Passage
+    from mediary.passages.passage import Passage
 
 T = TypeVar("T")
 

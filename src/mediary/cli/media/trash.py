@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def remove(
     names: Names,
     now: Annotated[bool, typer.Option("--now", help="For good, not into the trash.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also what a shared chat shows.")] = False,
     json: AsJson = False,
     data: Data = None,
     config: Config = None,
@@ -27,18 +28,18 @@ def remove(
             for number, given in enumerate(names):
                 bar(number, len(names))
                 name = item_name(given)
-                if await tally.attempt(given, _remove(library, name, now=now)) and json:
+                if await tally.attempt(given, _remove(library, name, now=now, force=force)) and json:
                     emit({"name": name, "trashed": library.keep_trash and not now})
         return tally
 
     run(work, data, config).finish()
 
 
-async def _remove(library: "MediaLibrary", name: str, *, now: bool) -> bool:
+async def _remove(library: "MediaLibrary", name: str, *, now: bool, force: bool) -> bool:
     """Into the trash, or for good: then also out of the trash. True, or an error."""
     item = await library.find(name)
     if item is not None or not now:
-        await library.remove(name)
+        await library.remove(name, force=force)
     if now and (item is None or library.keep_trash):
         await library.purge(name)
     return True

@@ -1,12 +1,12 @@
 """`/backend-api/v2/files`: which buckets there are, what is in one, how its downloads go; and the end of one."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BeforeValidator
 
@@ -14,7 +14,7 @@ from mediary.buckets.bucket import Bucket, bucket_id
 from mediary.buckets.document import Document, State
 from mediary.buckets.media import list_media
 from mediary.buckets.room import BucketRoom
-from mediary.errors import BadRequestError
+from mediary.errors import BadRequestError, NotFoundError
 from mediary.server.items import iso_time
 from mediary.server.openapi import ERROR
 from mediary.server.query import read_whole
@@ -113,11 +113,15 @@ Limit = Annotated[int, Query(ge=1, le=MOST)]
 Wanted = Annotated[State | None, BeforeValidator(_given), Query(description="Only documents in this state")]
 
 
-def bucket_routes(room: BucketRoom) -> APIRouter:
-    """The routes, on these buckets."""
+Unshare = Callable[[str, Request], Awaitable[None]]
+"""Deletes the shared chat of an id as its request may; NotFoundError if there is none."""
+
+
+def bucket_routes(room: BucketRoom, unshare: Unshare) -> APIRouter:
+    """The routes, on these buckets; `unshare` is for clients that know shares as buckets."""
     router = APIRouter(prefix="/backend-api/v2/files", tags=["buckets"])
     _add_reading(router, room)
-    _add_changing(router, room)
+    _add_changing(router, room, unshare)
     return router
 
 
@@ -153,15 +157,22 @@ def _add_reading(router: APIRouter, room: BucketRoom) -> None:
         return _answer(await room.crawler.progress(opened))
 
 
-def _add_changing(router: APIRouter, room: BucketRoom) -> None:
+def _add_changing(router: APIRouter, room: BucketRoom, unshare: Unshare) -> None:
     @router.delete(
         "/{bucket}",
         summary="Delete a bucket with all that is in it",
         response_model=Done,
         responses=dict.fromkeys((400, 404), ERROR),
     )
-    async def delete_bucket(bucket: str) -> Response:
-        await room.delete(bucket_id(bucket))
+    async def delete_bucket(bucket: str, request: Request) -> Response:
+        checked = bucket_id(bucket)
+        try:
+            await room.delete(checked)
+        except NotFoundError as missing:
+            try:
+                await unshare(checked, request)
+            except NotFoundError:
+                raise missing from None
         return _answer(Done("Bucket deleted successfully"))
 
     @router.delete(

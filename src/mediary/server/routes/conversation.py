@@ -14,8 +14,9 @@ from mediary.errors import FieldError, MethodNotAllowedError
 from mediary.server.held_parts import decoded, hold_file, read_field
 from mediary.server.limits import USUAL, Body, check_declared_length
 from mediary.server.long_answers import LongWork, Running, until_gone
+from mediary.server.own_urls import as_path, use_paths
 from mediary.server.protocol import Receive, Scope, Send
-from mediary.server.sse import TURN, EventStream
+from mediary.server.running_turns import RunningTurns
 
 if TYPE_CHECKING:
     from mediary.server.multipart import Part
@@ -39,8 +40,11 @@ class ConversationEndpoint:
     `max_bytes` is what the JSON of a question may have, `max_form_bytes` a form with its files.
     """
 
-    def __init__(self, conversations: Conversations, max_bytes: int, max_form_bytes: int, running: Running) -> None:
+    def __init__(
+        self, conversations: Conversations, runs: RunningTurns, max_bytes: int, max_form_bytes: int, running: Running
+    ) -> None:
         self._conversations = conversations
+        self._runs = runs
         self._max_bytes = max_bytes
         self._max_form_bytes = max_form_bytes
         self._running = running
@@ -51,18 +55,23 @@ class ConversationEndpoint:
             raise MethodNotAllowedError(scope["method"], ("POST",))
         headers = dict(scope["headers"])
         user = (headers.get(b"x-user") or headers.get(b"x_user") or b"").decode("latin-1") or None
+        host = headers.get(b"host", b"").decode("latin-1")
         async with self._conversations.holder() as holder:
             question = await self._read(scope, receive, headers.get(b"content-type", b""), holder)
+            use_paths(question.request, host)
+            urls = tuple(as_path(url, host) for url in question.urls)
+            if question.request.detach:
+                self._runs.check_detaching()
             gone = asyncio.create_task(until_gone(receive))
             try:
-                preparing = self._conversations.prepare(question.request, holder, question.files, question.urls, user)
-                turn = await LongWork(preparing).done(gone)
+                preparing = self._conversations.prepare(question.request, holder, question.files, urls, user)
+                detached = bool(question.request.detach)
+                turn = await LongWork(preparing).done(None if detached else gone)
                 if turn is None:
                     return
                 self._running.check()
-                stream = EventStream(self._conversations.events(turn), TURN, turn.seconds)
-                with self._running.hold(stream):
-                    await stream.send(gone, send)
+                answer = self._runs.detached if detached else self._runs.attached
+                await answer(turn, self._conversations.events(turn), gone, send)
             finally:
                 gone.cancel()
 

@@ -211,13 +211,17 @@ def _add_changing(router: APIRouter, library: MediaLibrary) -> None:
         "/{name}",
         summary="Move it to the trash; with `trashed=true`, delete what lies there for good",
         response_model=Done,
-        responses=dict.fromkeys((400, 404), ERROR),
+        responses=dict.fromkeys((400, 404, 409), ERROR),
     )
-    async def delete_item(name: str, trashed: Flag = False) -> Response:
+    async def delete_item(
+        name: str,
+        trashed: Flag = False,
+        force: Annotated[Flag, Query(description="Also what a shared chat shows")] = False,
+    ) -> Response:
         if trashed:
             await library.purge(name)
             return _answer(Done("Media item deleted for good"))
-        await library.remove(name)
+        await library.remove(name, force=force)
         return _answer(Done("Media item moved to the trash" if library.keep_trash else "Media item deleted for good"))
 
     @router.post(
