@@ -94,7 +94,8 @@ def kinds(answer: Answer) -> list[str]:
         (LIMITED, "too many requests"),
         (said({"error": {"message": "no such key"}}, 401), "no such key"),
         (said({"error": {"message": "no model m", "code": "model_not_found"}}, 404), "no model m"),
-        (streamed(end=False), "answered with nothing"),
+        (streamed(), "answered with nothing"),
+        (streamed(end=False), "broke off"),
         (streamed(events(delta(role="assistant"), done=False), end=False), "broke off"),
     ],
 )

@@ -27,6 +27,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaryServer]:
     [providers.Gone]
     wire = "openai"
     base_url = "http://127.0.0.1:9/v1"
+    [models]
+    fast = ["gone/one", "Listed/one"]
+    art = ["Local/picture"]
     """
     with MediaryServer(tmp_path_factory.mktemp("models") / "data", settings=settings) as running:
         yield running
@@ -72,13 +75,22 @@ def test_a_provider_is_found_in_any_case(server: MediaryServer) -> None:
 def test_any_provider_lists_every_model_once(server: MediaryServer) -> None:
     ids = [model["id"] for model in server.get_json(f"{MODELS}/AnyProvider")]
 
-    assert sorted(ids) == ["one", "passages", "picture", "speech", "two"]
+    assert sorted(ids) == ["art", "fast", "one", "passages", "picture", "speech", "two"]
 
 
-def test_any_provider_leaves_out_whom_the_request_ignores(server: MediaryServer) -> None:
-    models = server.get_json(f"{MODELS}/AnyProvider", headers={"x-ignored": "local, gone"})
+def test_any_provider_has_groups_that_look_like_their_models(server: MediaryServer) -> None:
+    models = {model["id"]: model for model in server.get_json(f"{MODELS}/AnyProvider")}
 
-    assert sorted(model["id"] for model in models) == ["one", "passages", "two"]
+    assert (models["fast"]["tags"], models["fast"]["image"]) == (["group"], False)
+    assert (models["art"]["tags"], models["art"]["image"], models["art"]["model"]) == (["group"], True, "art")
+    assert [id_ for id_, model in models.items() if "group" in model["tags"]] == ["fast", "art"]
+
+
+@pytest.mark.parametrize("ignored", ["local, gone", "Local Gone", "gone local", "LOCAL,GONE"])
+def test_any_provider_leaves_out_whom_the_request_ignores(server: MediaryServer, ignored: str) -> None:
+    models = server.get_json(f"{MODELS}/AnyProvider", headers={"x-ignored": ignored})
+
+    assert sorted(model["id"] for model in models) == ["fast", "one", "passages", "two"]
 
 
 def test_an_unknown_provider_is_not_found(server: MediaryServer) -> None:

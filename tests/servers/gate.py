@@ -14,7 +14,8 @@ PIECE = 65536
 class Gate:
     """The relay, open at first; `passed` are the bytes that went to the server, `reached` is set once it holds up.
 
-    `pause` are the seconds that each piece takes; once it is `dead`, every connection breaks.
+    `pause` are the seconds that each piece takes; once it is `dead`, every connection breaks. `heard` is what it let
+    through, where that is kept.
     """
 
     target: int
@@ -22,6 +23,7 @@ class Gate:
     passed: int = 0
     pause: float = 0
     dead: bool = False
+    heard: bytearray | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     _left: float = float("inf")
     _opened: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,6 +55,8 @@ class Gate:
                     await self._opened.wait()
                     return
                 self.passed += len(data)
+                if self.heard is not None:
+                    self.heard += data
                 await asyncio.sleep(self.pause)
                 up_writer.write(data)
                 await up_writer.drain()

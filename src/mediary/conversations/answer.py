@@ -22,8 +22,8 @@ from mediary.events import (
     Usage,
 )
 
-SPECIAL = (Media, ConversationState, ToolCalls, Usage, Finish)
-"""What is not passed on as it comes."""
+SPECIAL = frozenset({ConversationState, ToolCalls, Usage, Finish})
+"""Events that are not passed on as they come; a set, for each event of each stream is looked up in it."""
 UNUSABLE = (BadRequestError, UnsupportedTypeError, TooLargeError)
 """What is wrong with made media themselves, rather than with the store: it costs that item alone."""
 

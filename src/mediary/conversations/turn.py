@@ -28,7 +28,7 @@ from mediary.conversations.places import Place
 from mediary.conversations.recording import Measured, Recorder
 from mediary.conversations.request import ConversationRequest
 from mediary.errors import FieldError, MediaryError, MissingAuthError, RateLimitError
-from mediary.events import Auth, Event, Failure, Log
+from mediary.events import Auth, Event, Failure, Log, Media
 from mediary.media.library import MediaLibrary
 from mediary.providers.base import Message, Provider, TurnRequest
 from mediary.settings import ConversationSettings
@@ -182,7 +182,7 @@ class Conversations:
                 try:
                     async with aclosing(attempt.events()) as items:
                         async for item in items:
-                            if isinstance(item, SPECIAL):
+                            if isinstance(item, Media) or type(item) in SPECIAL:
                                 for event in await answer.events_of(item):
                                     yield event
                             else:

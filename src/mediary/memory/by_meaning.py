@@ -49,14 +49,14 @@ class VectorStore:
 
     async def find_near(self, owner: int, vector: Vector, wanted: Sequence[Condition]) -> list[int]:
         """The numbers of the user's items that are nearest, the nearest first."""
-        signs = vector.signs
         async with self._database.connect() as connection:
+            await connection.execution_options(begin=None)  # a single look needs no transaction
             await self._counter.prepare(connection)
             near = select(_signs.item).where(_signs.user_id == owner, _signs.model == self._model)
             if wanted:
                 near = near.join(memory_items, _items.id == _signs.item)
                 near = near.where(*fulfilling(wanted, self._database.dialect))
-            differing = self._counter.differing(_signs.signs, bindparam("signs", signs, Bits))
+            differing = self._counter.differing(_signs.signs, bindparam("signs", vector.signs, Bits))
             near = near.order_by(differing).limit(MOST_NEAR)
             query = select(memory_vectors.c.item, memory_vectors.c.vector)
             rows = await connection.execute(query.where(memory_vectors.c.item.in_(near)))
