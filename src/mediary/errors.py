@@ -160,10 +160,11 @@ class DownloadTimeoutError(DownloadError):
 
 
 class ProviderError(MediaryError):
-    """A provider failed; the message holds its own words."""
+    """A provider failed; the message holds its own words. `answered` is its HTTP status, where it refused."""
 
     code = "provider_failed"
     status = 502
+    answered: int | None = None
 
 
 class ProviderUnavailableError(ProviderError):
@@ -186,6 +187,12 @@ class StreamInterruptedError(ProviderError):
 
     code = "stream_interrupted"
     retryable = True
+
+
+class BadAnswerError(ProviderError):
+    """A provider's answer is none: a web page, JSON that cannot be read, nothing at all."""
+
+    code = "bad_answer"
 
 
 class ModelNotFoundError(ProviderError):

@@ -11,10 +11,13 @@ from mediary.buckets.room import BucketRoom, ensure_bucket_dir
 from mediary.conversations.attachments import Attachments
 from mediary.conversations.bucket_parts import BucketParts
 from mediary.conversations.carry import Carrier
+from mediary.conversations.create import Creating
+from mediary.conversations.created import AnswerCache
 from mediary.conversations.directory import CUSTOM, ProviderDirectory
 from mediary.conversations.discovery import LOCAL_SERVERS, find_local_servers
 from mediary.conversations.interrupted import BROKEN_OFF, Interruptions
 from mediary.conversations.made import Made
+from mediary.conversations.read_out import Narrator
 from mediary.conversations.recording import Recorder
 from mediary.conversations.remembering import Remembering, placer
 from mediary.conversations.speaking import recorded
@@ -119,11 +122,13 @@ class Services:
         parts = BucketParts(self.buckets)
         self.attachments = self._make_attachments(parts)
         self.conversations = self._make_conversations(providers, recorder, parts)
+        self.creating = self._make_creating(providers)
 
     async def start(self) -> None:
         """Remove what a killed process left, open the database; SettingsError if it cannot be."""
         stores = (self.store, self.trash, self.thumbnail_store)
         await asyncio.gather(*(store.recover() for store in stores), self.buckets.start(), self.speech.start())
+        await self.creating.start()
         await asyncio.gather(self.catalog(), self.ledger())
 
     async def begin_upkeep(self) -> None:
@@ -170,6 +175,7 @@ class Services:
         if self._keeping:
             await asyncio.wait(self._keeping)
         await self.runs.close()
+        await self.creating.close()
         await self.speech.close()
         await self.conversations.close()
         await self.usage.close()
@@ -233,6 +239,13 @@ class Services:
             remembering=Remembering(self.memory, settings.memory.results),
             searching=self.searching,
         )
+
+    def _make_creating(self, providers: ProviderDirectory) -> Creating:
+        table = self.settings.create
+        folder = load("storage", "local")(self.settings.data / "answers")
+        cache = AnswerCache(folder, self.store, table.cache_bytes, table.cache_days)
+        narrator = Narrator(self.speech, providers, self.library)
+        return Creating(self.conversations, self.runs, narrator, cache, self.searching)
 
     def _make_searching(self) -> "Searching | None":
         table = self.settings.websearch

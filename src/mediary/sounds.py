@@ -22,6 +22,8 @@ _FRONT = 64
 _OPEN = 2**32 - 1  # what stands for a size that is not known yet
 _WAV_LIMIT = 2**32 - 1024  # bytes; the sizes in a WAV file have 32 bits
 _READ_SIZE = 256 * 1024
+_AT_ONCE = 16 * 1024
+"""Bytes of samples that FFmpeg is given at once: of each it makes several copies, some of them as long numbers."""
 
 
 class Encoder(Protocol):
@@ -144,8 +146,8 @@ class _Compressed:
 
     def encode(self, samples: bytes) -> bytes:
         """Add samples; the bytes that are ready, maybe none."""
-        if samples:
-            self._container.mux(self._stream.encode(self._frame(samples)))
+        for start in range(0, len(samples), _AT_ONCE):
+            self._container.mux(self._stream.encode(self._frame(samples[start : start + _AT_ONCE])))
         return self._sink.take()
 
     def _frame(self, samples: bytes) -> "AudioFrame":

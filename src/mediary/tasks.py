@@ -1,7 +1,8 @@
 """Ways to wait for tasks, after which nothing runs on behind anybody's back; and parts that are made when asked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -54,6 +55,41 @@ def uninterrupted(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coro
         return await unbroken(work(*args, **kwargs))
 
     return whole
+
+
+async def in_batches(items: AsyncGenerator[T, None], most: int = 1000) -> AsyncGenerator[list[T], None]:
+    """Items as they come; those that come while the last ones are dealt with, `most` of them, go together.
+
+    They are made by a task of its own, which ends with this; its failure is raised behind what came before it.
+    """
+    waiting: list[T] = []
+    ready, taken = asyncio.Event(), asyncio.Event()
+
+    async def take() -> None:
+        async with aclosing(items):
+            async for item in items:
+                waiting.append(item)
+                ready.set()
+                if len(waiting) >= most:
+                    taken.clear()
+                    await taken.wait()
+
+    task = asyncio.create_task(take())
+    task.add_done_callback(lambda _: ready.set())
+    try:
+        while waiting or not task.done():
+            await ready.wait()
+            ready.clear()
+            batch, waiting[:] = waiting[:], []
+            taken.set()
+            if batch:
+                yield batch
+        task.result()
+    finally:
+        task.cancel()
+        await unbroken(asyncio.wait([task]))
+        if not task.cancelled():
+            task.exception()  # looked at, so that the loop does not complain of it
 
 
 class Late(Generic[T]):

@@ -109,7 +109,7 @@ ENDS = {
     "ratelimit": "RateLimitError",
     "drop": "ProviderUnavailableError",
     "disconnect": "ProviderUnavailableError",
-    "malformed": "ProviderError",
+    "malformed": "BadAnswerError",
 }
 
 

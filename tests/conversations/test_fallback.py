@@ -28,6 +28,7 @@ from tests.servers.scripted import (
     said,
     scripted,
     streamed,
+    whole,
 )
 
 CROWD = ThreadPoolExecutor(24)
@@ -97,6 +98,9 @@ def kinds(answer: Answer) -> list[str]:
         (streamed(), "answered with nothing"),
         (streamed(end=False), "broke off"),
         (streamed(events(delta(role="assistant"), done=False), end=False), "broke off"),
+        (whole(b"<html><title>Log in to this network</title></html>"), "Log in to this network"),
+        (whole(b"{"), "cannot be read"),
+        (streamed(b"data: {\n\n"), "cannot be read"),
     ],
 )
 async def test_who_fails_before_the_answer_is_followed_by_the_next(tmp_path: Path, play: Play, why: str):
@@ -124,6 +128,27 @@ async def test_who_is_silent_is_followed_by_the_next(tmp_path: Path):
     async with two(tmp_path) as (server, first, _):
         first.play(Hanging())
         assert chosen(await converse(server, model="m", stream_timeout=0.3)) == ["First", "Second"]
+
+
+async def test_who_hangs_leaves_time_for_the_next(tmp_path: Path):
+    async with two(tmp_path) as (server, first, _):
+        first.play(Hanging())
+        answer = await converse(server, model="m", timeout=2)
+        assert (chosen(answer), answer.text) == (["First", "Second"], "second")
+        assert answer.logs == ["First: no answer within 1 seconds; Second is asked"]
+        for _ in range(2):
+            assert chosen(await converse(server, model="m", timeout=1)) == ["First", "Second"]
+        first.play(says("first"))
+        assert chosen(await converse(server, model="m")) == ["First"], "nobody rests for a client in a hurry"
+
+
+async def test_the_last_one_has_all_the_time_that_is_left(tmp_path: Path):
+    async with two(tmp_path) as (server, first, second):
+        first.play(OVERLOADED)
+        second.play(Hanging())
+        answer = await converse(server, model="m", timeout=1)
+        assert answer.last["error"] == "ProviderTimeoutError"
+        assert "no answer within" not in answer.last["message"]
 
 
 async def test_what_is_refused_is_asked_of_nobody_else(tmp_path: Path):
@@ -291,7 +316,8 @@ async def test_the_time_of_a_turn_is_that_of_all_attempts(tmp_path: Path):
         second.play(Hanging())
         answer = await converse(server, model="m", timeout=0.5)
         assert (answer.last["type"], answer.last["error"]) == ("error", "ProviderTimeoutError")
-        assert second.asked == []
+        assert len(second.asked) == 1
+        assert len(await recorded(server)) == 1
 
 
 async def test_the_state_of_a_conversation_names_the_run(tmp_path: Path):

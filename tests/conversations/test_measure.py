@@ -41,6 +41,12 @@ def test_who_answered_last_is_who_answered():
     assert first.began <= first.ended <= second.began <= second.ended
 
 
+def test_what_one_that_failed_used_is_not_charged_to_the_next():
+    told = Usage(usage={"prompt_tokens": 900, "completion_tokens": 0}, model="m", provider="A")
+    record = seen(chosen("A"), told, chosen("B"), Content(content="Hi")).record("t", None)
+    assert (record.provider, record.prompt_tokens, record.usage) == ("B", None, {})
+
+
 @pytest.mark.parametrize("event", [Parameters(parameters={}), Log(log="x"), Reasoning(label="Video", status="3 %")])
 def test_word_of_what_goes_on_is_no_answer(event: Event):
     assert seen(chosen("A"), event).record("t", None).first_token_ms is None

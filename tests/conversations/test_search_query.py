@@ -54,6 +54,12 @@ def test_the_query_of_a_question(texts: list[str], query: str):
     assert query_of(True, chat(*texts)) == query
 
 
+def test_what_was_asked_long_before_is_not_looked_at():
+    texts = ["Minimum wage in France", *["and then?"] * 30]
+    assert query_of(True, chat(*texts)) == "and then?"
+    assert query_of(True, chat(*texts[:10])) == "Minimum wage in France and then?"
+
+
 def test_of_a_long_text_the_sentence_that_asks():
     question = "When does the ferry to the island leave?"
     text = f"{'I have been to the sea and back. ' * 40}{question} {'Thank you so much. ' * 40}"

@@ -176,3 +176,15 @@ async def test_without_an_engine_a_line_says_so(tmp_path: Path):
 
     assert any("web search is not set up" in log for log in found.logs)
     assert found.last["type"] == "finish"
+
+
+async def test_to_find_what_to_search_for_holds_nobody_up(service: SearXNGService, web: RawServer, tmp_path: Path):
+    empty = [{"role": "user", "content": "\n" * 16_000}]
+    following = [{"role": "user", "content": f"and {'then. ' * 1500}"}] * 900
+    async with serving(tmp_path, SETTINGS.format(url=service.url), debug=True) as server:
+        for messages in (empty, following):
+            body = json.dumps({"messages": messages, "provider": "Local", "web_search": True}).encode()
+            answered = await asyncio.to_thread(post, server, PATH, body, "application/json")
+            assert answer(answered.status, answered.body).last["type"] == "finish"
+
+    assert server.slow_steps() == []

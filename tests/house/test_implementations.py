@@ -15,7 +15,7 @@ REGISTERED: dict[str, dict[str, str]] = {
 # What stands beside the implementations of a kind: what one is, and what several of them share.
 SHARED = {
     *("__init__", "base"),
-    *("fetch", "files", "overlay", "spool"),  # stores
+    *("fetch", "file_cache", "files", "overlay", "spool"),  # stores
     "http",  # providers
     *("contents", "delivery", "expiry", "files", "flow"),  # uploads
     *("react_flight", "records", "room", "senders", "transport"),

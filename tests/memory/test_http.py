@@ -1,7 +1,6 @@
 """`/backend-api/v2/memory/<user>` through HTTP, on a server as people run it."""
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
@@ -10,6 +9,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.servers.mediary import MediaryServer
 
 PATH = "/backend-api/v2/memory"
@@ -93,6 +94,59 @@ def test_filters_pages_and_deleting(server: MediaryServer, user: str):
     assert find(server, user) == {"results": [], "total": 0, "page": 1}
 
 
+def test_nothing_else_is_deleted_than_what_was_meant(server: MediaryServer, user: str):
+    keep(server, user, "One", "Two")
+    number = find(server, user)["results"][0]["id"]
+    assert delete(server, quote(f"{user}/{number}", safe=""))[0] == 422  # a user with a slash, whom nobody can be
+    for query in ("search=One", "filter=%7B%22role%22%3A%22x%22%7D", "metadata=%7B%7D&page=1"):
+        assert delete(server, f"{user}?{query}")[0] == 422
+    assert find(server, user)["total"] == 2
+
+
+USERS = (
+    "ann",
+    "Ann",
+    "ann ",
+    "ann_1",
+    "1_ann",
+    "1",
+    "änn",
+    "a\u0308nn",
+    "猫",
+    "ann%",
+    "%2e",
+    "ann?x",
+    "ann;x",
+    "\uff41nn",
+)
+WORDS = ("tea", "milk", "1_tea", "2_tea", "ann", "Tee", "猫")
+steps = st.lists(
+    st.tuples(st.sampled_from(USERS), st.sampled_from(("keep", "keep", "find", "delete")), st.sampled_from(WORDS)),
+    max_size=15,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps)
+def test_each_user_finds_just_what_they_kept(server: MediaryServer, done: list[tuple[str, str, str]]):
+    kept: dict[str, set[str]] = {name: set() for name in USERS}
+    for name in USERS:
+        delete(server, quote(name, safe=""))
+    for name, what, word in done:
+        text = f"{word} of {name!r}"
+        if what == "keep":
+            keep(server, name, text)
+            kept[name].add(text)
+        elif what == "delete":
+            assert delete(server, quote(name, safe="")) == (200, {"count": len(kept[name])})
+            kept[name].clear()
+        else:
+            found = {item["memory"] for item in find(server, name, search=word)["results"]}
+            assert {text} & kept[name] <= found <= kept[name]
+    for name, texts in kept.items():
+        assert {item["memory"] for item in find(server, name)["results"]} == texts
+
+
 WRONG_BODIES: list[tuple[bytes, int]] = [
     (b"", 400), (b"nonsense", 400), (b"[]", 400), (b"\xff", 400), (b'{"items": 1}', 422), (b"{}", 422),
     (b'{"items": [1]}', 422), (b'{"items": [{"content": 1}]}', 422),
@@ -159,6 +213,10 @@ def test_the_memory_of_who_asks(server: MediaryServer, user: str):
     assert "from memory: no items" in [event["log"] for event in events if event["type"] == "log"]
     events = server.converse("Where is the spare key?", provider="Local", headers={"x-user": user})
     assert not [event for event in events if event["type"] == "log" and "memory" in event["log"]]
+    keep(server, "Jürgen 猫", "The spare key lies under the mat")
+    label = "Jürgen 猫".encode().decode("latin-1")  # as a command line sends it
+    events = server.converse("Where is the spare key?", provider="Local", memory=True, headers={"x-user": label})
+    assert "from memory: 1 item" in [event["log"] for event in events if event["type"] == "log"]
     for fields in ({"memory": True}, {"memory": "x" * 200}):
         question = {"provider": "Local", "messages": [{"role": "user", "content": "Hello"}]} | fields
         with server.open("/backend-api/v2/conversation", question) as response:
@@ -178,8 +236,8 @@ def test_a_server_that_is_killed_keeps_all_items_of_a_request_or_none(tmp_path: 
                 keep(server, "ann", *items)
 
         posting = pool.submit(post)
-        while log.stat().st_size < before + 1_000_000 and not posting.done():  # SQLite writes of what is not yet whole
-            time.sleep(0.001)
+        while log.stat().st_size < before + 1_000_000:  # SQLite writes of what is not yet whole
+            assert not posting.done()
         server.kill()
         posting.result()
         server.start()

@@ -7,7 +7,7 @@ from tests.memory.test_memory import rows, texts
 from tests.servers.embeddings import EmbeddingService
 
 from mediary.database.engine import Database
-from mediary.memory import placing
+from mediary.memory.placing import Patience
 from mediary.memory.room import Memory
 from mediary.memory.vectors import Placer
 from mediary.settings import MemorySettings
@@ -16,8 +16,13 @@ FACTS = ["Miezi sleeps on the sofa", "I take mine without milk: tea", "We travel
 
 
 @pytest.fixture
-async def places(database: Database, placers: dict[str, Placer]):
-    memory = Memory(database, MemorySettings(), placers["small"])
+def patience() -> Patience:
+    return Patience()
+
+
+@pytest.fixture
+async def places(database: Database, placers: dict[str, Placer], patience: Patience):
+    memory = Memory(database, MemorySettings(), placers["small"], patience)
     await memory.begin()
     yield memory
     await memory.close()
@@ -75,21 +80,32 @@ async def test_another_model_makes_all_anew(places: Memory, database: Database, 
     await other.close()
 
 
-async def test_storing_does_not_wait_for_vectors(
-    places: Memory, service: EmbeddingService, monkeypatch: pytest.MonkeyPatch
+async def test_another_model_by_the_same_name_makes_all_anew(
+    places: Memory, database: Database, service: EmbeddingService
 ):
-    monkeypatch.setattr(placing, "QUERY_SECONDS", 0.05)
+    await places.add("ann", FACTS)
+    await places.idle()
+    service.more = 32
+    assert await texts(places, "ann", "Do I have a pet?") == []  # by words alone, until they are made
+    await places.idle()
+    assert (await rows(database))["memory_vectors"] == 4
+    assert (await texts(places, "ann", "Do I have a pet?"))[0] == FACTS[0]
+    service.more = 0
+    await places.add("ann", ["Something new"])
+    await places.idle()
+    assert (await texts(places, "ann", "Do I have a pet?"))[0] == FACTS[0]
+
+
+@pytest.mark.parametrize("patience", [Patience(query=0.05)])
+async def test_storing_does_not_wait_for_vectors(places: Memory, service: EmbeddingService):
     service.held = asyncio.Event()
     assert await places.add("ann", FACTS) == 4
     assert await texts(places, "ann", "compiler") == [FACTS[3]]
     service.held.set()
 
 
-async def test_what_failed_is_made_later(
-    places: Memory, service: EmbeddingService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
-    monkeypatch.setattr(placing, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(placing, "REST_SECONDS", 0.0)
+@pytest.mark.parametrize("patience", [Patience(first_wait=0.01, rest=0.0)])
+async def test_what_failed_is_made_later(places: Memory, service: EmbeddingService, caplog: pytest.LogCaptureFixture):
     service.failing = 503
     await places.add("ann", FACTS)
     assert await texts(places, "ann", "compiler") == [FACTS[3]]
@@ -113,10 +129,8 @@ async def test_one_text_that_is_refused_costs_the_others_nothing(
     assert await texts(places, "ann", "sofa") != []
 
 
-async def test_a_search_waits_for_its_vector_only_so_long(
-    places: Memory, service: EmbeddingService, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(placing, "QUERY_SECONDS", 0.05)
+@pytest.mark.parametrize("patience", [Patience(query=0.05)])
+async def test_a_search_waits_for_its_vector_only_so_long(places: Memory, service: EmbeddingService):
     await places.add("ann", FACTS)
     await places.idle()
     service.held = asyncio.Event()

@@ -10,8 +10,8 @@ from tests.providers.turns import Turn, ask, hold
 from tests.servers.aimock import KEY, Aimock
 
 from mediary.errors import (
+    BadAnswerError,
     MissingAuthError,
-    ProviderError,
     ProviderUnavailableError,
     RateLimitError,
     StreamInterruptedError,
@@ -134,7 +134,7 @@ async def test_a_cut_stream_keeps_what_came(talk):
         ("ratelimit", RateLimitError),
         ("drop", ProviderUnavailableError),
         ("disconnect", ProviderUnavailableError),
-        ("malformed", ProviderError),
+        ("malformed", BadAnswerError),
     ],
 )
 async def test_chaos_ends_in_a_clear_error(talk, chaos, error):

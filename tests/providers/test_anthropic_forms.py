@@ -13,6 +13,7 @@ from tests.providers.turns import Turn, ask, hold
 from tests.servers.scripted import Hanging, Scripted, events, said, streamed, whole
 
 from mediary.errors import (
+    BadAnswerError,
     MissingAuthError,
     ProviderError,
     ProviderTimeoutError,
@@ -173,7 +174,7 @@ async def test_nothing_is_waited_for_behind_the_end(make_anthropic: MakeAnthropi
 async def test_a_web_page_and_silence(make_anthropic: MakeAnthropic, service: Scripted):
     service.play(whole(b"<html><title>Sign in</title></html>", content_type="text/html"))
     turn = await hold(make_anthropic(service.base_url), ask("Hello"))
-    assert type(turn.error) is ProviderError
+    assert type(turn.error) is BadAnswerError
     assert "Sign in" in str(turn.error)
     service.play(whole(b"", content_type="text/event-stream"))
     assert isinstance((await hold(make_anthropic(service.base_url), ask("Hello"))).error, StreamInterruptedError)

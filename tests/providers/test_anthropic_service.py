@@ -13,6 +13,7 @@ from tests.servers.scripted import Scripted, said
 
 from mediary.errors import (
     AddressRefusedError,
+    BadAnswerError,
     BadRequestError,
     FieldError,
     MissingAuthError,
@@ -184,8 +185,8 @@ def refused(status: int, kind: str, *headers: str):
         (refused(500, "api_error"), ProviderUnavailableError, 1),
         (refused(529, "overloaded_error"), ProviderUnavailableError, 2),
         (said({"type": "error", "error": {"type": "overloaded_error", "message": "A"}}), ProviderUnavailableError, 1),
-        (said({"choices": []}), ProviderError, 1),
-        (said([]), ProviderError, 1),
+        (said({"choices": []}), BadAnswerError, 1),
+        (said([]), BadAnswerError, 1),
     ],
 )
 async def test_refusals(make_anthropic: MakeAnthropic, service: Scripted, answer, error, asked):

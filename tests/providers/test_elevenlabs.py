@@ -190,6 +190,8 @@ async def test_a_key_that_may_speak_alone(make: Make):
         ({"speed": 3}, "speed"),
         ({"speed": True}, "speed"),
         ({"voice": "Nobody"}, "voice"),
+        ({"audio": {"voice": 5}}, "voice"),
+        ({"audio": {"voice": {"id": "Rachel"}}}, "voice"),
     ],
 )
 async def test_what_cannot_be_is_refused_by_name(make: Make, options: dict[str, object], field: str):

@@ -11,6 +11,7 @@ from tests.providers.turns import Turn, ask, hold
 from tests.servers.aimock import KEY, Aimock
 
 from mediary.errors import (
+    BadAnswerError,
     MissingAuthError,
     ModelNotFoundError,
     ProviderError,
@@ -146,7 +147,7 @@ async def test_a_cut_stream_keeps_what_came(talk):
         ("ratelimit", RateLimitError),
         ("drop", ProviderUnavailableError),
         ("disconnect", ProviderUnavailableError),
-        ("malformed", ProviderError),
+        ("malformed", BadAnswerError),
     ],
 )
 @pytest.mark.parametrize(("model", "text"), [(MODEL, "Tell me of the lake"), (SPEECH, "Read out the lake")])

@@ -14,6 +14,7 @@ from tests.providers.turns import Turn, ask, hold
 from tests.servers.scripted import Hanging, Scripted, said, streamed, whole
 
 from mediary.errors import (
+    BadAnswerError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
@@ -150,7 +151,7 @@ async def test_nothing_is_waited_for_behind_the_end(make_ollama: MakeOllama, ser
 async def test_a_web_page_and_silence(make_ollama: MakeOllama, service: Scripted):
     service.play(whole(b"<html><title>Sign in</title></html>", content_type="text/html"))
     turn = await hold(make_ollama(service.origin), ask("Hello"))
-    assert type(turn.error) is ProviderError
+    assert type(turn.error) is BadAnswerError
     assert "Sign in" in str(turn.error)
     service.play(whole(b"", content_type=NDJSON))
     assert isinstance((await hold(make_ollama(service.origin), ask("Hello"))).error, StreamInterruptedError)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.providers.turns import ask, hold
 from tests.servers.ollama import OllamaPeer, png
+from tests.servers.scripted import Scripted, said
 
 from mediary.errors import FieldError, ProviderError, UnsupportedTypeError
 from mediary.events import Log
@@ -245,6 +246,25 @@ async def test_a_question_that_is_too_long_for_itself_is_refused(make_ollama: Ma
     assert str(turn.error) == (
         "Test: request (40000 tokens) exceeds the available context size (32768 tokens), try increasing it"
     )
+
+
+async def test_a_server_that_says_the_same_of_every_window_is_not_asked_for_ever(
+    make_ollama: MakeOllama, service: Scripted
+):
+    words = "request (9000 tokens) exceeds the available context size (4096 tokens), try increasing it"
+    service.play(said({"error": words}, 400))
+    provider = make_ollama(service.origin)
+    for _ in range(2):
+        assert type((await hold(provider, ask("Hello", model="llama3.2", timeout=5))).error) is ProviderError
+    assert len(service.asked) == 2 + 2
+
+
+@pytest.mark.parametrize("there", ["4096", "9" * 5000])
+async def test_numbers_that_are_none_in_a_refusal(make_ollama: MakeOllama, service: Scripted, there: str):
+    words = f"request ({'9' * 5000} tokens) exceeds the available context size ({there} tokens)"
+    service.play(said({"error": words}, 400))
+    turn = await hold(make_ollama(service.origin), ask("Hello", model="llama3.2", timeout=5))
+    assert type(turn.error) is ProviderError
 
 
 async def test_the_window_of_the_settings_is_sent_and_never_changed(make_ollama: MakeOllama, ollama: OllamaPeer):

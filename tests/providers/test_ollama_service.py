@@ -184,6 +184,12 @@ async def test_an_old_server_tells_less(make_ollama: MakeOllama, ollama: OllamaP
     assert models["x/z-image-turbo:latest"].kind == "image"
 
 
+async def test_a_window_that_is_no_number(make_ollama: MakeOllama, ollama: OllamaPeer):
+    ollama.models["tiny:latest"].parameters = f"num_ctx {'9' * 5000}\n"
+    models = {model.id: model for model in await make_ollama(ollama.url).models()}
+    assert models["tiny:latest"].context_tokens == 2_048
+
+
 async def test_what_cannot_be_shown_is_listed_all_the_same(make_ollama: MakeOllama, service: Scripted):
     async def play(asked: Any, line: Any) -> None:
         if asked.path == "/api/tags":

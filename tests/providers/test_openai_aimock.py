@@ -11,6 +11,7 @@ from tests.providers.turns import Turn, ask, hold
 from tests.servers.aimock import KEY, Aimock
 
 from mediary.errors import (
+    BadAnswerError,
     MissingAuthError,
     ProviderError,
     ProviderUnavailableError,
@@ -213,7 +214,8 @@ CHAT, PICTURE, SPEECH = ("gpt-4o", "Tell me of the sea"), ("gpt-image-1", "a pic
         ("ratelimit", RateLimitError, CHAT),
         *(("drop", ProviderUnavailableError, question) for question in (CHAT, PICTURE, SPEECH)),
         *(("disconnect", ProviderUnavailableError, question) for question in (CHAT, PICTURE, SPEECH)),
-        *(("malformed", ProviderError, question) for question in (CHAT, PICTURE, SPEECH)),
+        ("malformed", BadAnswerError, CHAT),
+        *(("malformed", ProviderError, question) for question in (PICTURE, SPEECH)),
     ],
 )
 async def test_chaos_ends_in_a_clear_error(talk, chaos, error, question):

@@ -32,6 +32,7 @@ from tests.servers.scripted import (
 
 from mediary.errors import (
     AddressRefusedError,
+    BadAnswerError,
     BadRequestError,
     FieldError,
     MediaryError,
@@ -85,14 +86,14 @@ def refusal(status: int, message: str | None = None, *headers: str, **marks: obj
         (whole(b"", "Location: http://elsewhere.test/", status=308), ProviderError, "308"),
         (whole(b"\xff\xfe\x00", status=400), ProviderError, ""),
         (said({"error": {"code": 401, "message": "no credits"}}), MissingAuthError, "no credits"),
-        (whole(b"<!doctype html><title>Welcome</title>", content_type="text/html"), ProviderError, "Welcome"),
-        (whole(b"{", content_type="application/json"), ProviderError, "cannot be read"),
-        (whole(b'{"message":' + b"[" * 100_000), ProviderError, "too deep"),
+        (whole(b"<!doctype html><title>Welcome</title>", content_type="text/html"), BadAnswerError, "Welcome"),
+        (whole(b"{", content_type="application/json"), BadAnswerError, "cannot be read"),
+        (whole(b'{"message":' + b"[" * 100_000), BadAnswerError, "too deep"),
         (whole(b'{"error":' * 100_000, status=400), ProviderError, "error"),
         (refusal(400, "x", metadata={"raw": '{"message":' * 900 + "1" + "}" * 900}), ProviderError, "x"),
         (said({"message": {"message": {"message": "inside"}}}, 400), ProviderError, "inside"),
-        (said({}), ProviderError, "holds nothing"),
-        (whole(b"data: [DONE]\n\n"), ProviderError, "holds nothing"),
+        (said({}), BadAnswerError, "holds nothing"),
+        (whole(b"data: [DONE]\n\n"), BadAnswerError, "holds nothing"),
         (whole(b""), StreamInterruptedError, "with nothing"),
     ],
 )

@@ -17,6 +17,7 @@ from tests.providers.turns import Turn, ask, hold
 from tests.servers.scripted import Hanging, Scripted, events, said, streamed, whole
 
 from mediary.errors import (
+    BadAnswerError,
     MissingAuthError,
     ProviderError,
     ProviderTimeoutError,
@@ -215,7 +216,7 @@ async def test_nothing_is_waited_for_behind_the_end(make_responses: Make, servic
 async def test_a_web_page_and_silence(make_responses: Make, service: Scripted):
     service.play(whole(b"<html><title>Sign in</title></html>", content_type="text/html"))
     turn = await hold(make_responses(service.base_url), ask("Hello"))
-    assert type(turn.error) is ProviderError
+    assert type(turn.error) is BadAnswerError
     assert "Sign in" in str(turn.error)
     service.play(whole(b"", content_type="text/event-stream"))
     assert isinstance((await hold(make_responses(service.base_url), ask("Hello"))).error, StreamInterruptedError)

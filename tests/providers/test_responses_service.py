@@ -13,6 +13,7 @@ from tests.servers.openai_responses import PAINTER, PIXEL, PLAIN, THINKING, Resp
 from tests.servers.scripted import Scripted, events, said, whole
 
 from mediary.errors import (
+    BadAnswerError,
     BadRequestError,
     MissingAuthError,
     ModelNotFoundError,
@@ -180,7 +181,7 @@ async def test_a_refusal(gpt: OpenAIResponses):
 
 async def test_sources(gpt: OpenAIResponses):
     turn = await good(gpt, say("a source"))
-    assert turn.text == "You said: a source (1)\n\n1. [A page](https://example.com/a_%28b%29)"
+    assert turn.text == "You said: a source (1)\n\n1. [A page](https://example.com/a_%28b%29%E3%80%80c)"
 
 
 async def test_tools_over_several_turns(gpt: OpenAIResponses, openai: Responses):
@@ -212,6 +213,13 @@ async def test_tools_over_several_turns(gpt: OpenAIResponses, openai: Responses)
     assert "previous_response_id" not in openai.questions[1]
     assert [item["type"] for item in openai.questions[2]["input"]] == ["function_call_output"] * 2
     assert openai.questions[2]["instructions"] == "Be brief."
+
+
+async def test_a_tool_may_show_a_picture(gpt: OpenAIResponses, openai: Responses):
+    made = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    shown = Message("tool", (Text("There it is:"), Image("image/png", b"\x89PNG")), {"tool_call_id": "call_1"})
+    turn = await good(gpt, talk(("user", "Look"), Message("assistant", (), {"tool_calls": [made]}), shown))
+    assert turn.text == "You said: Look [call_1: There it is: [image/png of 4 bytes]] (3)"
 
 
 @pytest.mark.parametrize(
@@ -514,8 +522,8 @@ ANSWER = {
         (said({**ANSWER, "status": "cancelled"}), ProviderError, 1),
         (said({"error": {"code": "rate_limit_exceeded", "message": "A"}}), RateLimitError, 1),
         (said({"object": "error", "message": "A", "code": 503}), ProviderUnavailableError, 1),
-        (said({"object": "chat.completion", "choices": []}), ProviderError, 1),
-        (said([]), ProviderError, 1),
+        (said({"object": "chat.completion", "choices": []}), BadAnswerError, 1),
+        (said([]), BadAnswerError, 1),
     ],
 )  # fmt: skip
 async def test_refusals(make_responses: Make, service: Scripted, answer, error, asked):

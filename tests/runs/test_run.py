@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediary.errors import StoreError
 from mediary.runs.run import HELD_BYTES, Frames, Run
 
 FINISH = b'event: finish\ndata: {"type":"finish"}\n\n'
@@ -85,3 +87,46 @@ async def test_a_slow_reader_holds_no_more_than_its_share() -> None:
 
 async def _first(reading: AsyncIterator[Frames]) -> AsyncIterator[Frames]:
     yield await anext(reading)
+
+
+async def nothing(run: str, after: int) -> AsyncIterator[Frames]:
+    for _ in ():
+        yield Frames(1, [])
+
+
+async def test_who_reads_a_run_that_cannot_be_stored_misses_nothing() -> None:
+    run, got = new_run(), []
+    reading = run.follow(0, nothing)
+    run.append(frame(0))
+    got += (await anext(reading)).frames
+    run.append(frame(1))
+    run.forget()
+    run.append(frame(2))
+    run.append(FINISH)
+    run.end()
+    async for found in reading:
+        got += found.frames
+
+    assert got == [frame(0), frame(1), frame(2), FINISH]
+
+
+async def test_who_is_too_slow_for_a_run_that_cannot_be_stored_is_told() -> None:
+    run = new_run()
+    reading = run.follow(0, nothing)
+    run.append(frame(0))
+    await anext(reading)
+    for number in range(1, 20):
+        run.append(frame(number, HELD_BYTES // 4))
+        run.forget()
+        assert run.size <= HELD_BYTES
+
+    with pytest.raises(StoreError, match="event 2"):
+        await anext(reading)
+
+
+def test_what_was_finished_when_somebody_ended_it_is_finished() -> None:
+    run = new_run()
+    run.append(FINISH)
+    run.stop()
+    run.end()
+    assert run.state == "finished"

@@ -63,19 +63,40 @@ async def test_a_run_of_a_silent_process_is_interrupted_once(database: Database)
     gone, here, other = RunStore(database), RunStore(database), RunStore(database)
     gone._owner = "of another machine"
     await gone.write([Change(info("a", events=2), frames(1, 2), begins=True)])
-    assert await here.lost() == []
+    assert await here.lost(silent=True) == []
     async with database.begin() as connection:
         await connection.execute(update(runs).values(seen=runs.c.seen - LEASE_SECONDS - 1))
 
-    [lost] = await here.lost()
+    assert await here.lost(silent=False) == [], "its process may be there"
+    [lost] = await here.lost(silent=True)
+    await gone.write([Change(info("a", events=3), frames(3, 3), begins=False)])
+    assert not await here.interrupt(lost, LAST_WORD), "it has moved meanwhile"
+    [lost] = await here.lost(silent=True)
     assert await here.interrupt(lost, LAST_WORD)
     assert not await other.interrupt(lost, LAST_WORD)
-    assert await read(here, "a") == [*frames(1, 2).frames, LAST_WORD]
+    assert await read(here, "a") == [*frames(1, 3).frames, LAST_WORD]
     assert (await here.get("a")).state == "interrupted"
     # should it live after all, its word comes too late
     await gone.beat()
-    await gone.write([Change(info("a", events=2), frames(3, 2), begins=False)])
+    await gone.write([Change(info("a", events=4), frames(4, 4), begins=False)])
     assert (await here.get("a")).state == "interrupted"
+
+
+async def test_what_was_written_although_the_database_did_not_say_so_is_written_again(database: Database) -> None:
+    store, other = RunStore(database), RunStore(database)
+    await store.write([Change(info("a", events=2), frames(1, 2), begins=True)])
+    # the answer to the first was lost on its way
+    await store.write([Change(info("a", events=3), frames(1, 3), begins=True), Change(info("b"), frames(1, 0), True)])
+    await store.write([Change(info("a", events=4), frames(4, 4), begins=False)])
+    await store.write([Change(info("a", events=5), frames(4, 5), begins=False)])
+
+    assert await read(store, "a") == frames(1, 5).frames
+    assert (await store.get("a")).events == 5
+    assert (await store.get("b")).state == "running"
+    # nor does anybody write into another's run
+    await other.write([Change(info("a", state="failed"), frames(1, 1), begins=True)])
+    assert (await store.get("a")).state == "running"
+    assert await read(store, "a") == frames(1, 5).frames
 
 
 async def test_a_beat_tells_what_others_want_ended(database: Database) -> None:

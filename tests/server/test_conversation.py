@@ -104,6 +104,7 @@ def test_fields_that_nobody_knows_and_nulls_are_ignored(server: MediaryServer) -
         ({"messages": "Hello"}, 422, "invalid_field", "messages"),
         ({"messages": [{}] * 10_001}, 422, "invalid_field", "10000"),
         ({"messages": [{"content": [{"text": "x"}] * 10_001}]}, 422, "invalid_field", "10000"),
+        ({"messages": [{"tool_calls": [{"id": ["c"]}]}]}, 422, "invalid_field", "`id` of a tool call"),
         ({"temperature": "hot"}, 422, "invalid_field", "temperature"),
         ({"timeout": -1}, 422, "invalid_field", "timeout"),
         ({"provider": "Lokal"}, 404, "not_found", "did you mean Local?"),

@@ -211,6 +211,21 @@ async def test_model_servers_on_this_machine_are_found(tmp_path: Path) -> None:
     assert names == "Ollama, Local"
 
 
+@pytest.mark.parametrize("answer", [b'{"other":' + b"[" * 100_000, b"[]", b'{"models": 5}', b"\xff"])
+async def test_what_is_no_model_server_is_left_alone(tmp_path: Path, answer: bytes) -> None:
+    async with raw_server(port=11434) as other:
+        other.answers["/api/tags"] = response(answer)
+        server = MediaryServer(tmp_path / "data", discover=True)
+        await asyncio.to_thread(server.start)
+        try:
+            models = await asyncio.to_thread(server.get_json, MODELS)
+        finally:
+            server.kill()
+
+    assert list(models) == ["Local"]
+    assert "/api/tags" in [asked.target for asked in other.received]
+
+
 async def test_who_is_configured_is_not_found_again(tmp_path: Path) -> None:
     async with raw_server(port=11434) as ollama:
         ollama.answers["/api/tags"] = response(b'{"models":[{"name":"llama3:latest"}]}')

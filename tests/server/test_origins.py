@@ -72,6 +72,22 @@ def test_an_allowed_site_changes_things_and_others_do_not(server: MediaryServer)
     assert ask(server, "null", LOG, method="POST", **KEY)[0] == 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_other_sites_cannot_have_a_browser_ask_for_what_costs_money(server: MediaryServer, site: str, method: str):
+    sent = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors", **KEY}
+    speech = "/backend-api/v2/synthesize/Nobody?text=hello"
+    for where in ({}, {"referer": "https://other.example.com/x"}, {"referer": "http://["}, {"referer": "about:client"}):
+        assert ask(server, None, speech, method=method, **sent, **where)[0] == 403
+    for origin in ("https://other.example.com", "null"):
+        assert ask(server, origin, VERSION, method=method, **sent, referer=f"{SITE}/")[0] == 403
+    assert ask(server, None, speech, method=method, **sent, referer=f"{SITE}/chat/?x")[0] == 404
+    assert ask(server, SITE, speech, method=method, **sent)[0] == 404
+    assert ask(server, None, speech, method=method, **(sent | {"sec-fetch-site": "same-origin"}))[0] == 404
+    assert ask(server, None, speech, method=method, **(sent | {"sec-fetch-site": "none"}))[0] == 404
+    assert ask(server, None, "/media/none.png", method=method, **sent)[0] == 404
+
+
 def test_without_the_setting_nobody_is_told_anything(tmp_path):
     with MediaryServer(tmp_path / "data") as server:
         status, got = ask(server, SITE)
@@ -79,9 +95,24 @@ def test_without_the_setting_nobody_is_told_anything(tmp_path):
         assert ask(server, SITE, method="OPTIONS", **PREFLIGHT)[0] == 405
         assert ask(server, SITE, LOG, method="POST")[0] == 403
         assert ask(server, server.url, LOG, method="POST")[0] == 200
+        assert ask(server, None, **{"sec-fetch-site": "cross-site"})[0] == 403
 
 
-@pytest.mark.parametrize("origin", ["*", "null", "chat.example.com", "https://x/chat", "ftp://x", "https://u@x", ""])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "chat.example.com",
+        "https://x/chat",
+        "ftp://x",
+        "https://u@x",
+        "",
+        "https://*.x.de",
+        "https://bücher.de",
+        "https://x y",
+    ],
+)
 def test_what_is_no_origin_stops_the_start(tmp_path, origin: str):
     (tmp_path / "mediary.toml").write_text(f'[server]\nallow_origins = ["{origin}"]\n', encoding="utf-8")
     with pytest.raises(SettingsError, match=r"server\.allow_origins"):

@@ -1,4 +1,4 @@
-"""Runs through HTTP: turns that go on without their client, are read again, are ended, and outlive a crash as a note."""
+"""Runs through HTTP: turns that go on without their client, are read again, are ended, and outlive a crash."""
 
 import json
 import sqlite3
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.client import HTTPResponse
 from pathlib import Path
+from socket import AF_INET, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET, socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.servers.mediary import MediaryServer
@@ -110,6 +112,8 @@ def test_a_run_is_read_again_from_any_event_on(server: MediaryServer, tale: Narr
 
     for after in range(len(events) + 2):
         assert replay(server, run_of(answer), after) == events[after:]
+    with server.open(f"{RUNS}/{run_of(answer)}/events?after={len(events)}") as nothing:
+        assert nothing.status == 204, "an event source asks again and again after anything else"
     with server.open(f"{RUNS}/{run_of(answer)}/events?after=3") as again:
         assert next_event(again) == events[3] | {"number": 4}
 
@@ -206,8 +210,10 @@ def await_stored(data: Path, run: str, words: str) -> None:
 
 def test_other_processes_follow_and_cancel(tmp_path: Path, tale: Narrator) -> None:
     with MediaryServer(tmp_path / "data", settings=tale.settings, options=["--workers", "3"]) as server:
-        tale.say("once ")
         answer = ask(server, detach=True)
+        for _ in range(9):
+            assert server.get_json(f"{RUNS}/{run_of(answer)}")["state"] == "running", "whoever is asked, and at once"
+        tale.say("once ")
         read_to(answer, "once ")
         # each connection may be anybody's: with so many, some are another process's
         others = [server.open(f"{RUNS}/{run_of(answer)}/events") for _ in range(9)]
@@ -274,3 +280,21 @@ def test_what_is_wrong_is_said(server: MediaryServer, path: str, headers: dict[s
     with server.open(RUNS + path, headers=headers) as refused:
         assert refused.status == status
         assert json.load(refused)["error"]["message"]
+
+
+def test_a_turn_that_its_client_takes_too_slowly_has_failed(server: MediaryServer, tale: Narrator) -> None:
+    tale.say(*["x" * 1_000_000] * 30)
+    place = urlsplit(server.url)
+    body = json.dumps(QUESTION | {"timeout": 0.5})
+    with socket(AF_INET, SOCK_STREAM) as client:
+        client.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        client.connect((place.hostname, place.port))
+        head = f"POST {CONVERSATION} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(f"{head}{body}".encode())
+        answer = client.recv(4096).decode()
+        run = answer.partition("x-run-id: ")[2][:32]
+        assert run, answer
+
+        record = usage_of(server, run)
+
+    assert (record["outcome"], record["error"]) == ("failed", "ProviderTimeoutError")

@@ -89,6 +89,20 @@ def test_what_clients_say_stands_beside_and_is_marked(server: MediaryServer) -> 
     assert server.get_json(f"{B}/stats")["totals"]["requests"] == before
 
 
+def test_a_turn_that_its_client_reports_too_has_one_line(server: MediaryServer) -> None:
+    events = server.converse("Count me once", provider="Local", model="passages", headers={"x-user": "fay"})
+    [told] = [event for event in events if event["type"] == "usage"]
+    said = {"provider": told["provider"], "model": told["model"], **told["usage"]}
+    for report in (said, said | {"provider": "In the browser"}):
+        with server.open(f"{B}/usage", report, headers={"x-user": "fay"}) as response:
+            assert response.status == 200
+    while not (mine := [line for line in lines(server, "?source=server") if line["user"] == "fay"]):
+        pass
+    assert len(mine) == 1
+    assert [line["provider"] for line in lines(server) if line["user"] == "fay"] == ["Local", "In the browser"]
+    assert len([line for line in lines(server, "?source=client") if line["user"] == "fay"]) == 2
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -155,12 +169,15 @@ def test_numbers_for_prometheus(server: MediaryServer) -> None:
     server.get(f"{B}/version")
     with server.open("/nowhere/at/all"):
         pass
+    with server.open(f"{B}/version", method="HEAD") as response:
+        assert response.status == 200
     while (found := metrics(server)).get(("mediary_turns_total", "passages", "finished", "Local"), 0) < 1:
         pass
     assert found[("mediary_turn_seconds_bucket", "+Inf", "passages", "Local")] >= 1
     assert found[("mediary_tokens_total", "prompt", "passages", "Local")] >= 1
     assert found[("mediary_cost_dollars_total", "passages", "Local")] == 0
     assert found[("mediary_http_requests_total", "GET", f"{B}/version", "200")] >= 1
+    assert found[("mediary_http_requests_total", "HEAD", f"{B}/version", "200")] == 1
     assert found[("mediary_http_requests_total", "POST", f"{B}/conversation", "200")] >= 1
     assert found[("mediary_http_requests_total", "GET", "(other)", "404")] >= 1
     assert found[("mediary_running_turns",)] == 0
@@ -177,6 +194,17 @@ def test_a_turn_that_goes_on_is_running(server: MediaryServer) -> None:
             pass
     while metrics(server)[("mediary_running_turns",)]:
         pass
+
+
+@pytest.mark.parametrize(
+    ("sent", "label"), [("Jürgen 猫".encode(), "Jürgen 猫"), ("Jürgen".encode("latin-1"), "Jürgen"), (b"null", None)]
+)
+def test_labels_are_what_the_client_meant(server: MediaryServer, sent: bytes, label: str | None) -> None:
+    said = {"of": repr(sent)}
+    with server.open(f"{B}/usage", said, headers={"x-user": sent.decode("latin-1")}) as response:
+        assert response.status == 200
+    [line] = [line for line in lines(server, "?source=client") if line.get("of") == said["of"]]
+    assert line["user"] == label
 
 
 def test_metrics_are_for_who_has_the_key(tmp_path: Path) -> None:

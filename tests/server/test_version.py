@@ -1,7 +1,9 @@
 """`GET /backend-api/v2/version`: it never waits, and asks nobody twice a day."""
 
+import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,6 +12,9 @@ import pytest
 from tests.servers.mediary import MediaryServer
 
 from mediary import __version__
+from mediary.net.client import HttpClient
+from mediary.net.latest_version import LatestVersion
+from mediary.settings import NetSettings
 
 VERSION = "/backend-api/v2/version"
 
@@ -24,8 +29,12 @@ class Index(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/pypi/mediary/json"
+
+    @property
     def settings(self) -> str:
-        return f'version_url = "http://127.0.0.1:{self.server_address[1]}/pypi/mediary/json"\n'
+        return f'version_url = "{self.url}"\n'
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -80,6 +89,36 @@ def test_an_index_that_makes_no_sense_costs_nothing(tmp_path: Path, index: Index
         await_file(tmp_path / "data")
         assert server.get_json(VERSION)["latest_version"] == __version__
     assert "Traceback" not in server.output()
+
+
+def test_a_long_answer_is_read_to_its_end(tmp_path: Path, index: Index) -> None:
+    index.answer = json.dumps({"releases": ["x" * 100] * 30_000, "info": {"version": "7.8.9"}}).encode()
+    index.may_answer.set()
+    with MediaryServer(tmp_path / "data", settings=index.settings) as server:
+        server.get_json(VERSION)
+        await_file(tmp_path / "data")
+        assert server.get_json(VERSION)["latest_version"] == "7.8.9"
+
+
+async def test_what_another_process_looked_up_is_not_looked_up_again(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    known = tmp_path / "latest_version.json"
+    known.write_text(json.dumps({"version": "7.0", "looked": now}))
+    http = HttpClient(NetSettings())
+    latest = LatestVersion(http, tmp_path, index.url)
+    try:
+        assert await latest.get() == "7.0"
+        known.write_text(json.dumps({"version": "8.0", "looked": now + 90_000}))
+        monkeypatch.setattr("time.time", lambda: now + 90_001)
+        assert await latest.get() == "7.0"
+        await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name() == "latest version"])
+        assert await latest.get() == "8.0"
+    finally:
+        await latest.close()
+        await http.close()
+    assert index.asked == []
 
 
 def test_a_list_of_versions_is_understood(tmp_path: Path, index: Index) -> None:

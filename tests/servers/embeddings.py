@@ -33,6 +33,8 @@ class EmbeddingService:
     failing: int | None = None
     refused: str | None = None
     """A word that no text may hold."""
+    more: int = 0
+    """By how many numbers the vectors are longer than they were."""
     held: asyncio.Event | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once anything was asked."""
@@ -55,7 +57,7 @@ class EmbeddingService:
             return _refusal(400, problem)
         texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
         data = [
-            {"object": "embedding", "index": index, "embedding": vector(text, MODELS[asked["model"]])}
+            {"object": "embedding", "index": index, "embedding": vector(text, MODELS[asked["model"]] + self.more)}
             for index, text in enumerate(texts)
         ]
         return web.json_response({"object": "list", "data": data, "model": asked["model"], "usage": {}})

@@ -128,6 +128,9 @@ class Responses:
                 if more or len(call) > MAX_ID:
                     raise bad(f"Invalid '{where}.call_id': string too long.", f"{where}.call_id")
                 return f"[{call}: {output}]"
+            case {"type": "function_call_output", "call_id": str(call), "output": list(output)} if len(call) <= MAX_ID:
+                words = (self._part(owner, f"{where}.output[{at}]", part) for at, part in enumerate(output))
+                return f"[{call}: {' '.join(words)}]"
             case {"role": str(role), "content": content, **more} if role in _ROLES and more in (
                 {},
                 {"type": "message"},
@@ -309,7 +312,7 @@ def _message(said: str, items: int) -> dict[str, Any]:
     if "be refused" in said:
         content = {"type": "refusal", "refusal": "I will not."}
     elif "a source" in said:
-        cited = {"type": "url_citation", "url": "https://example.com/a_(b)", "title": "A [page]"}
+        cited = {"type": "url_citation", "url": "https://example.com/a_(b)\u3000c", "title": "A [page]"}
         content["annotations"] = [{**cited, "start_index": 0, "end_index": 3}]
     return {"id": _id("msg"), "type": "message", "role": "assistant", "status": "completed", "content": [content]}
 

@@ -77,6 +77,7 @@ async def test_neither_key_nor_token_is_stored(shares: Shares):
     stored = b"".join(value if isinstance(value, bytes) else str(value).encode() for value in row.values())
     assert made.token is not None
     assert made.token.encode() not in stored
+    assert made.token not in repr(made)
     assert b"hunter2" not in stored
 
 
@@ -172,3 +173,20 @@ async def test_what_the_system_before_shared_is_found(shares: Shares, tmp_path: 
             await shares.get(name)
     await shares.save("old", chat(1), NOBODY)
     assert (await shares.get("old")).etag == '"1"'
+
+
+async def test_what_the_system_before_shared_does_not_come_back_when_it_is_deleted(shares: Shares, tmp_path: Path):
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "files.txt").write_bytes(b"")
+    for name in ("alone", "bucket"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "chat.json").write_bytes(b'{"updated": 1, "title": "before"}')
+        made = await shares.save(name, chat(2), NOBODY)
+        with pytest.raises(ForbiddenError):
+            await shares.delete(name, NOBODY)
+        assert (tmp_path / name / "chat.json").exists()
+        await shares.delete(name, Claim(tokens=(made.token or "",)))
+        with pytest.raises(NotFoundError):
+            await shares.get(name)
+    assert not (tmp_path / "alone").exists()
+    assert [path.name for path in (tmp_path / "bucket").iterdir()] == ["files.txt"]

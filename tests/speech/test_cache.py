@@ -1,5 +1,6 @@
 """What is kept of speech: whole files, a bounded number of bytes, and those in use longest."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -18,7 +19,7 @@ async def keep(cache: SoundCache, name: str, data: bytes, beginning: bytes = b""
     await cache.prepare()
     async with cache.stage() as staged:
         await staged.write(data)
-        return await cache.keep(staged, name, len(data), beginning) is not None
+        return await cache.keep_sound(staged, name, len(data), beginning) is not None
 
 
 def names(store: LocalStore) -> set[str]:
@@ -68,6 +69,13 @@ async def test_the_same_made_twice_is_one_file(store: LocalStore):
     await keep(cache, "a.mp3", b"two")
     assert names(store) == {"a.mp3"}
     assert store.path("a.mp3").read_bytes() == b"two"
+
+
+async def test_two_processes_may_tidy_up_at_once(store: LocalStore):
+    caches = SoundCache(store, 100), SoundCache(store, 100)
+    kept = [keep(caches[number % 2], f"{number}.mp3", bytes(10)) for number in range(1000)]
+    assert all(await asyncio.gather(*kept))
+    assert sum(len(store.path(name).read_bytes()) for name in names(store)) <= 100
 
 
 async def test_to_use_what_is_gone_is_no_error(store: LocalStore):

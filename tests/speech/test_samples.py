@@ -59,6 +59,24 @@ async def test_other_samples_are_refused(at: int):
         await read("audio/wav", bytes(wav), [])
 
 
+@pytest.mark.parametrize("rate", [1, 999, 2**32 - 1])
+async def test_a_rate_that_no_voice_has_is_refused(rate: int):
+    wav = bytearray(wav_front(16000, 4) + bytes(4))
+    struct.pack_into("<I", wav, 24, rate)
+    with pytest.raises(ProviderError, match="samples a second"):
+        await read("audio/wav", bytes(wav), [])
+
+
+async def test_a_sound_without_an_end_is_cut_off():
+    async def noise() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1024**2)
+
+    samples = await read_samples("Test", Spoken("audio/pcm;rate=24000", noise()))
+    with pytest.raises(ProviderError, match="more than"):
+        assert [len(piece) async for piece in samples.pieces]
+
+
 @pytest.mark.parametrize("media_type", ["audio/mpeg", "audio/pcm", "audio/pcm;rate=0", ""])
 async def test_another_type_is_refused(media_type: str):
     with pytest.raises(ProviderError, match="neither samples nor a WAV file"):

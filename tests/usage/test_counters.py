@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from mediary.usage.counters import MAX_PAIRS, OTHER, Counters
 
@@ -17,6 +20,57 @@ counters.add("now_running_turns", amount=2)
 print("counted", flush=True)
 sys.stdin.read()
 """
+
+
+FULL = """
+import sys
+from pathlib import Path
+from mediary.usage.counters import Counters
+folder = Path(sys.argv[1])
+(folder / "counters").mkdir()
+counters = Counters(folder / "counters")
+counters.add("turns", "P", "early")
+with (folder / "filling").open("wb", buffering=0) as filling:
+    try:
+        while filling.write(b"x" * 4096):
+            pass
+    except OSError:
+        pass
+for number in range(2000):
+    counters.add("turns", "P", f"model {number}", "finished")
+assert counters.all()[("turns", "P", "model 1999", "finished")] == 1
+(folder / "filling").unlink()
+counters.add("turns", "P", "late")
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
+    mounted = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_does_not_end_the_process(small_disk: Path):
+    """A page of a file that the disk has no room for costs its process the life."""
+    subprocess.run([sys.executable, "-c", FULL, str(small_disk)], check=True)
+    others = Counters(small_disk / "counters").all()
+    assert others[("turns", "P", "early")] == others[("turns", "P", "late")] == 1
+    assert 2 < len(others) < 2002
+
+
+def test_long_names_in_any_script_have_room(tmp_path: Path):
+    ours, reader = Counters(tmp_path), Counters(tmp_path)
+    for number in range(MAX_PAIRS):
+        who = ours.among("P", f"{number}" + "\U0001f600" * 300)
+        for bucket in range(20):
+            ours.observe(f"took {bucket}", *who, seconds=1)
+    assert reader.all() == ours.all()
 
 
 def test_numbers_grow_by_their_labels():

@@ -56,6 +56,25 @@ def test_cached_tokens_cost_less(prices: Prices):
     assert cost(prices, cached) == Decimal("0.000205")
 
 
+def test_tools_that_were_not_used_cost_nothing(prices: Prices):
+    unused = {"image_gen": {"input_tokens": 0, "input_tokens_details": {"text_tokens": 0}}, "web_search": {"n": 0}}
+    assert cost(prices, turn(usage={"tool_usage": unused, "server_tool_use": {"web_fetch_requests": 0}})) is not None
+
+
+def test_cached_sound_is_neither_charged_twice_nor_guessed():
+    gemini = "https://generativelanguage.googleapis.com/v1beta"
+    heard, cached = {"audio_tokens": 100}, {"cached_tokens": 100}
+    for told, dollars in ((heard, "0.000125"), (cached, "0.000028"), (heard | cached, None)):
+        record = turn("gemini-2.5-flash", 100, 10, usage={"prompt_tokens_details": told})
+        assert cost(Prices(), record, gemini) == (Decimal(dollars) if dollars else None)
+
+
+def test_a_text_that_was_not_spoken_is_not_charged():
+    for outcome, known in (("finished", True), ("cancelled", True), ("failed", False)):
+        record = turn("tts-1", None, None, outcome=outcome)
+        assert (Prices().cost(record, OPENAI, asked=1000) is not None) == known
+
+
 def test_a_long_prompt_costs_more_from_the_first_token_on(prices: Prices):
     assert cost(prices, turn(prompt=1000, completion=0)) == Decimal("0.002")
     assert cost(prices, turn(prompt=1001, completion=0)) == Decimal("0.004004")
@@ -71,6 +90,8 @@ def test_a_long_prompt_costs_more_from_the_first_token_on(prices: Prices):
         turn(usage={"completion_tokens_details": {"audio_tokens": 5}}),
         turn(usage={"cache_creation_input_tokens": 5}),
         turn(usage={"prompt_tokens_details": {"cached_tokens": 500}}),
+        turn(usage={"tool_usage": {"web_search": {"num_requests": 1}}}),
+        turn(usage={"server_tool_use": {"web_search_requests": 2}}),
         turn(prompt=10**30),
     ],
 )

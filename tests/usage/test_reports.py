@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from sqlalchemy import update
 
 from mediary.database.engine import Database
-from mediary.usage import reports as module
 from mediary.usage.ledger import Ledger
 from mediary.usage.reports import Reports
 from mediary.usage.tables import client_reports
@@ -30,19 +29,14 @@ async def test_reports_are_read_as_they_came_and_in_pages(database: Database):
     assert (await Ledger(database).statistics(1)).totals.sums["requests"] == 0
 
 
-async def test_old_ones_and_too_many_go(database: Database, monkeypatch: object):
+async def test_old_ones_and_too_many_go(database: Database):
     reports = Reports(database, 10)
     for number in range(6):
         await reports.add("log", {"number": number}, None)
     async with database.begin() as connection:
         await connection.execute(update(client_reports).where(client_reports.c.id <= 2).values(created=0.0))
     assert await reports.sweep() == 2
-    module_most = module.MOST
-    try:
-        module.MOST = 3
-        assert await reports.sweep() == 1
-    finally:
-        module.MOST = module_most
+    assert await Reports(database, 10, most=3).sweep() == 1
     assert [report.report["number"] for report in (await reports.list("log", TODAY)).reports] == [3, 4, 5]
 
 

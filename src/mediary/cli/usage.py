@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -39,12 +38,13 @@ def usage(
     groups = [group for group in _groups(found, by) if group.sums["requests"]]
     if json:
         for group in groups:
-            emit({by: group.name, **group.sums, "cost": float(_dollars(group))})
+            told = group.describe()
+            emit({by: group.name, **told, "cost": None if told["cost"] is None else float(told["cost"])})
         return
     if sys.stdout.isatty():
         _show_table(by, groups, found.totals)
     else:
-        write_out("".join("\t".join([group.name, *_cells(group)]) + "\n" for group in groups))
+        write_out("".join("\t".join([in_a_line(group.name), *_cells(group)]) + "\n" for group in groups))
     if unpriced := round(found.totals.sums["requests"] - found.totals.sums["priced"]):
         note(f"the cost of {unpriced:,} of {round(found.totals.sums['requests']):,} turns is not known")
 
@@ -55,12 +55,8 @@ def _groups(found: "Statistics", by: By) -> Iterable["Group"]:
 
 def _cells(group: "Group") -> list[str]:
     names = ("requests", "prompt_tokens", "completion_tokens", "pictures")
-    cost = f"{_dollars(group):.4f}" if group.sums["priced"] else "unknown"
+    cost = f"{group.sums['cost'] / NANO:.4f}" if group.sums["priced"] else "unknown"
     return [*(f"{round(group.sums[name]):,}" for name in names), cost]
-
-
-def _dollars(group: "Group") -> Decimal:
-    return Decimal(round(group.sums["cost"])) / NANO
 
 
 def _show_table(by: By, groups: Iterable["Group"], totals: "Group") -> None:

@@ -40,8 +40,12 @@ class Deadline:
         """The seconds that are left; ProviderTimeoutError when there are none."""
         left = self.until - _now()
         if left <= 0:
-            raise ProviderTimeoutError(f"the turn took longer than {self.seconds:g} seconds")
+            raise self.error()
         return left
+
+    def error(self) -> ProviderTimeoutError:
+        """That the turn is late."""
+        return ProviderTimeoutError(f"the turn took longer than {self.seconds:g} seconds")
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,15 +78,19 @@ class _Found:
 
 
 class Attempt:
-    """The question of a turn on its way to one provider. `begun` says that something of an answer has come."""
+    """The question of a turn on its way to one provider. `begun` says that something of an answer has come.
 
-    def __init__(self, means: Means, question: Question, asking: Asking) -> None:
+    Unless nobody is `left` to ask, it may be silent for half the time that there is.
+    """
+
+    def __init__(self, means: Means, question: Question, asking: Asking, *, left: bool) -> None:
         self.provider = asking.candidate.provider
         self.request = asking.request
         self.begun = False
         self._means = means
         self._question = question
         self._plan = asking.plan
+        self._left = left
         self._carried = Carried(means.settings.max_attachment_bytes)
 
     async def events(self) -> AsyncGenerator[Event | Media, None]:
@@ -92,26 +100,42 @@ class Attempt:
                 yield log
         renewed: set[Place] = set()
         while True:
-            waiting = True
             asked = self._filled()
+            patience = asked.timeout / 2 if self._left else None
             try:
                 async with aclosing(self.provider.converse(asked)) as answer:
+                    async with aclosing(self._opening(answer, patience)) as opening:
+                        async for item in opening:
+                            yield item
                     async for item in answer:
-                        if waiting and _is_answer(item):
-                            waiting = False
-                            self._begin()
                         yield item
                 self._finish()
                 return
             except ProviderError as error:
                 lost = self._lost(error) - renewed
                 if not lost:
-                    self._fail(error, asked)
+                    self._fail(error, min(asked.timeout, asked.stream_timeout, patience or asked.timeout))
                     raise
             renewed |= lost
             async with aclosing(self._carry_again(lost)) as carrying:
                 async for log in carrying:
                     yield log
+
+    async def _opening(
+        self, answer: AsyncGenerator[Event | Media, None], patience: float | None
+    ) -> AsyncGenerator[Event | Media, None]:
+        """All up to the first of an answer. Word of what goes on shows life: the waiting begins anew."""
+        while not self.begun:
+            try:
+                async with asyncio.timeout(patience):
+                    item = await anext(answer, None)
+            except TimeoutError:
+                raise ProviderTimeoutError(f"{self.provider.name}: no answer within {patience:g} seconds") from None
+            if item is None:
+                return
+            if _is_answer(item):
+                self._begin()
+            yield item
 
     def _filled(self) -> TurnRequest:
         """The question with all that was brought, and the time that is left."""
@@ -193,10 +217,9 @@ class Attempt:
         if self._counts:
             self._means.providers.resting.finished(self.provider.name)
 
-    def _fail(self, error: ProviderError, asked: TurnRequest) -> None:
+    def _fail(self, error: ProviderError, seconds: float) -> None:
         """Remember it, unless the provider had less time than the operator gives it: some clients are in a hurry."""
-        patience = self._means.settings.stream_timeout
-        hurried = min(asked.timeout, asked.stream_timeout) < patience
+        hurried = seconds < self._means.settings.stream_timeout
         if self._counts and not (hurried and isinstance(error, ProviderTimeoutError)):
             self._means.providers.resting.failed(self.provider.name, error)
 

@@ -1,7 +1,7 @@
 """Model servers on this machine: which of the well-known ports answers as a model server."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterable, Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,6 +11,8 @@ from mediary.errors import ProviderError
 from mediary.net.client import PROVIDER_FAILURES, HttpClient, translated
 
 PROBE_SECONDS = 0.3
+MAX_LIST = 1024**2
+"""Bytes of a list that are read; who listens at a well-known port may be anybody."""
 
 _THIS_MACHINE = {"localhost", "::1", "0.0.0.0", "::"}  # noqa: S104 - nothing listens here
 
@@ -69,14 +71,24 @@ def _place(url: str) -> tuple[str, int] | None:
     return "127.0.0.1" if host in _THIS_MACHINE else host, port
 
 
+async def _read(body: AsyncIterable[bytes]) -> bytes:
+    """What an answer holds; of one that is too long its beginning, which is no JSON."""
+    found = bytearray()
+    async for chunk in body:
+        found += chunk
+        if len(found) > MAX_LIST:
+            break
+    return bytes(found)
+
+
 async def _is_there(http: HttpClient, server: LocalServer) -> bool:
     url = server.base_url + server.listing
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             with translated(url, PROVIDER_FAILURES):
                 async with http.request("GET", url, trusted=True) as response:
-                    told = msgspec.json.decode(await response.read(), type=_ModelList)
-    except (TimeoutError, ProviderError, msgspec.DecodeError, UnicodeDecodeError):
+                    told = msgspec.json.decode(await _read(response.content.iter_any()), type=_ModelList)
+    except (TimeoutError, ProviderError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     models = told.models if server.wire == "ollama" else told.data
     if models is msgspec.UNSET:

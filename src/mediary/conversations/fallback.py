@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from mediary.conversations.asking import Asking
 from mediary.conversations.choice import Candidate
 from mediary.errors import (
+    BadAnswerError,
     ChallengeError,
     MediaryError,
     MissingAuthError,
@@ -28,6 +29,7 @@ PASSED_ON = (
     ProviderTimeoutError,
     RateLimitError,
     StreamInterruptedError,
+    BadAnswerError,
     MissingAuthError,
     ModelNotFoundError,
     ChallengeError,

@@ -143,6 +143,7 @@ class Measure:
         now, chosen = time.monotonic(), event.provider
         self._end_attempt(now, UNTOLD)
         self.provider, self.model, self.url = chosen.name, chosen.model, chosen.url
+        self.usage = {}  # what the one before told is not what this one takes
         self.attempts.append(Attempt(chosen.name, chosen.model, chosen.url, now))
 
     def _end_attempt(self, now: float, error: str | None) -> None:

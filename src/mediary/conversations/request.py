@@ -11,8 +11,10 @@ from mediary.errors import BadRequestError, FieldError
 
 MAX_PARTS = 10_000
 MAX_STEPS = 1_000_000
+MAX_SECONDS = 3600
 CONTINUE = "Go on exactly where you stopped, without repeating anything."
 
+Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 Decoded = TypeVar("Decoded")
 
 
@@ -28,7 +30,7 @@ class IncomingMessage(Struct, kw_only=True):
 
 class ConversationRequest(Struct, kw_only=True):
     """The fields of CONTRACT.md; `memory` and `detach`; `voice`, `audio`, `format`, `speed` for speech, and `size`,
-    `steps` and `negative_prompt` for pictures.
+    `steps` and `negative_prompt` for pictures, `seconds` (also called `duration`) for videos.
 
     `api_key` may hold keys by the names of providers; `api_base` is what some clients call `base_url`. Any other field,
     and any field that is null, is ignored.
@@ -65,6 +67,8 @@ class ConversationRequest(Struct, kw_only=True):
     height: int | None = None
     size: str | None = None
     n: int | None = None
+    seconds: Seconds | None = None
+    duration: Seconds | None = None
     voice: str | None = None
     audio: dict[str, Any] | None = None
     format: str | None = None
@@ -126,6 +130,8 @@ def _check(request: ConversationRequest) -> None:
     for message in request.messages:
         if not all(isinstance(call.get("function", {}), dict) for call in message.tool_calls or ()):
             raise FieldError("messages", "the `function` of a tool call is an object with a name and arguments")
+        if not all(isinstance(call.get("id"), str | None) for call in message.tool_calls or ()):
+            raise FieldError("messages", "the `id` of a tool call is text")
     for name in ("timeout", "stream_timeout"):
         value = getattr(request, name)
         if value is not None and not value >= 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mediary.errors import (
+    BadAnswerError,
     ChallengeError,
     MediaryError,
     MissingAuthError,
@@ -31,6 +32,7 @@ FAILING = (
     ProviderTimeoutError,
     RateLimitError,
     StreamInterruptedError,
+    BadAnswerError,
     MissingAuthError,
     ChallengeError,
 )

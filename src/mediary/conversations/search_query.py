@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from mediary.conversations.request import CONTINUE
 from mediary.passages.rank import terms_of
@@ -15,10 +16,11 @@ MAX_WORDS = 40
 """Words of it; engines take about fifty."""
 
 _LOOKED_AT = 8000  # characters, at the beginning of a text and at its end
+_LOOKED_BACK = 20  # questions
 _CODE = re.compile(r"(```|~~~).*?(\1|\Z)", re.DOTALL)
 _PICTURE = re.compile(r"!\[[^\]\n]{0,500}\]\([^)\n]{0,2000}\)")
 _LINK = re.compile(r"\[([^\]\n]{1,500})\]\([^)\n]{0,2000}\)")
-_MARKS = re.compile(r"[`*~|<>#]+|(?<!\w)_+|_+(?!\w)|^\s*[-+]\s+", re.MULTILINE)
+_MARKS = re.compile(r"[`*~|<>#]+|(?<!\w)_+|_+(?!\w)|^[^\S\n]*[-+]\s+", re.MULTILINE)
 _ASKS = re.compile(r"[?？؟⸮՞፧]\W*$")  # noqa: RUF001 - of other scripts
 _FOLLOWS = re.compile(
     r"(?:and|or|but|what about|how about|und|oder|aber|et|ou|mais|y|pero|ma|maar|и|или|но)\b", re.IGNORECASE
@@ -26,7 +28,7 @@ _FOLLOWS = re.compile(
 
 
 def query_of(wanted: bool | str, messages: Sequence[Message]) -> str:
-    """The query itself if the request has one, else that of the question; empty where there is no text.
+    """The query itself if the request has one, else that of the question; empty where there is no text. It blocks.
 
     A question that begins with "and" or the like, or has no more than one word that tells what it is about, is
     searched for together with the last one before it that is no such.
@@ -37,7 +39,7 @@ def query_of(wanted: bool | str, messages: Sequence[Message]) -> str:
     last = next(asked, "")
     if not last or not _follows_up(last):
         return last
-    before = next((text for text in asked if not _follows_up(text)), "")
+    before = next((text for text in islice(asked, _LOOKED_BACK) if not _follows_up(text)), "")
     return f"{_cut(before, MAX_QUERY - len(last) - 1, MAX_WORDS - len(last.split()))} {last}".strip()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mediary.conversations.context import Added, Context
 from mediary.conversations.search_query import query_of
-from mediary.conversations.sources import cite
+from mediary.conversations.sources import MOST_TOKENS, cite
 from mediary.errors import MediaryError
 from mediary.events import Log
 from mediary.net.client import server_of
@@ -30,6 +30,12 @@ class Searching:
         """The search for one turn: `wanted` is the query, or true for what the question says."""
         return _Search(self._room, wanted)
 
+    async def text(self, query: str) -> str:
+        """What the web says to a query, as a question would have it, with the links; empty where nothing is found."""
+        found = await self._room.find(query_of(query, ()))
+        added = await asyncio.to_thread(cite, found, query, MOST_TOKENS) if found.sources else None
+        return "".join([*(part.text for part in added.parts), added.closing]) if added else ""
+
     async def close(self) -> None:
         """End the searches that are under way."""
         await self._room.close()
@@ -42,7 +48,7 @@ class _Search:
 
     async def bring(self, request: TurnRequest, tokens: int) -> AsyncGenerator[Log | Added, None]:
         """Say what is searched for and what was found, then bring it."""
-        query = query_of(self.wanted, request.messages)
+        query = await asyncio.to_thread(query_of, self.wanted, request.messages)
         if not query:
             yield Log(log="nothing to search the web for: the question has no text")
             return
@@ -57,11 +63,15 @@ class _Search:
             logger.warning("the web could not be searched", extra={"cause": error.message})
             yield Log(log=f"nothing from the web: {error.message}")
             return
-        question = query if self.wanted is True else f"{query}\n{query_of(True, request.messages)}"
-        added = await asyncio.to_thread(cite, found, question, tokens) if found.sources else None
+        added = await asyncio.to_thread(self._chosen, found, query, request, tokens) if found.sources else None
         yield Log(log=_told(found, added))
         if added:
             yield added
+
+    def _chosen(self, found: Found, query: str, request: TurnRequest, tokens: int) -> Added | None:
+        """What bears on the question, which may be another than the query."""
+        asked = "" if self.wanted is True else query_of(True, request.messages)
+        return cite(found, f"{query}\n{asked}", tokens)
 
 
 def _told(found: Found, added: Added | None) -> str:

@@ -16,6 +16,8 @@ MOST_TOKENS = 8000
 """Of all that one search brings; more makes an answer dearer, and seldom better."""
 MOST_OPENING = 1200
 """Characters of the beginning of a page, of which nothing bears on the question."""
+CLOSING = "\n\n---\n\n"
+"""What the links begin with."""
 
 _SOURCE = "web search"
 _BETWEEN = "\n\n[…]\n\n"
@@ -25,6 +27,7 @@ _INSTRUCTION = (
 )
 # What ends or begins a document, as `framed` writes it.
 _FRAMES = re.compile(r"<(!?)--(?=\s*(?:File:|End\b))")
+_DASHES = re.compile(r"-(?=-)")
 _MARKUP = re.compile(r"([\\`*_\[\]<>~|&$])")
 _UNFIT = {ord(character): f"%{ord(character):02X}" for character in "()<>\"'\\^`{|} "}
 
@@ -70,7 +73,7 @@ def _summary(source: Source) -> str:
 
 
 def _name(number: int, source: Source) -> str:
-    return f"[{number}] {source.title.replace('--', '- -')} {source.url}"
+    return f"[{number}] {_DASHES.sub('- ', source.title)} {source.url}"
 
 
 def _text(number: int, source: Source, text: str) -> str:
@@ -85,7 +88,7 @@ def _unframed(text: str) -> str:
 def _links(sources: Iterable[Source]) -> str:
     """The sources as a list of links in Markdown, in their order."""
     links = (f"{number}. {_link(source)}\n" for number, source in enumerate(sources, 1))
-    return "".join(["\n\n---\n\n", *links])
+    return "".join([CLOSING, *links])
 
 
 def _link(source: Source) -> str:

@@ -25,7 +25,7 @@ async def speaking_provider(providers: ProviderDirectory, name: str, model: str 
     """
     if name.casefold() == ANY.casefold():
         return await _any(providers, model)
-    if name.casefold() == STAND_IN and not await _can(providers, STAND_IN):
+    if name.casefold() == STAND_IN and not await can_speak(providers, STAND_IN):
         return await _any(providers, None)
     found = providers.get(name)
     if not isinstance(found, Speaks):
@@ -42,10 +42,10 @@ async def _any(providers: ProviderDirectory, model: str | None) -> tuple[str, Sp
     raise NotFoundError(f"there is no provider {wanted} that speaks")
 
 
-async def _can(providers: ProviderDirectory, name: str) -> bool:
-    """Whether there is a provider of that name that speaks."""
+async def can_speak(providers: ProviderDirectory, name: str) -> bool:
+    """Whether there is a provider of that name, in any case, with a model that speaks."""
     for provider in providers:
-        if provider.name.casefold() == name and isinstance(provider, Speaks):
+        if provider.name.casefold() == name.casefold() and isinstance(provider, Speaks):
             return await _lists(providers, provider, None)
     return False
 

@@ -144,20 +144,27 @@ class Conversations:
             parent=self._keeper.bring(resolved, holder, user),
         )
 
-    async def events(self, turn: Turn) -> AsyncGenerator[Event, None]:
-        """The answer. A failure is its last event; closing the iterator closes the provider's connection."""
+    async def events(self, turn: Turn, *, raises: bool = False) -> AsyncGenerator[Event, None]:
+        """The answer. A failure is its last event, or is raised; closing the iterator closes the connection."""
         measure = self._recorder.begin(turn.provider.name, turn.request.model, asked=len(turn.request.prompt))
+        deadline = Deadline.after(turn.request.timeout)
         try:
-            async with aclosing(self._answer(turn)) as answer:
+            async with aclosing(self._answer(turn, deadline)) as answer:
                 async for event in answer:
                     measure.see(event)
                     yield event
         except MediaryError as error:
             failure = failure_event(error)
             measure.see(failure)
+            if raises:
+                raise
             yield failure
         except (asyncio.CancelledError, GeneratorExit):
-            measure.leave()
+            if deadline.is_over:
+                # who ends it then does so because it is late
+                measure.see(failure_event(deadline.error()))
+            else:
+                measure.leave()
             raise
         finally:
             self._recorder.record(Measured(turn.id, turn.user, measure))
@@ -168,14 +175,14 @@ class Conversations:
         await self._recorder.close()
         await self.providers.close()
 
-    async def _answer(self, turn: Turn) -> AsyncGenerator[Event, None]:
+    async def _answer(self, turn: Turn, deadline: Deadline) -> AsyncGenerator[Event, None]:
         """The answer of the first one that answers."""
         asking, whom = turn.first, For(turn.id, turn.download_media, turn.user, turn.parent)
         notes = [*filter(None, [turn.fallback.news()]), *turn.notes]
         async with Contexts(turn.contexts, turn.request, lambda: self._share(turn)) as contexts:
-            question = Question(turn.texts, contexts, Deadline.after(turn.request.timeout))
+            question = Question(turn.texts, contexts, deadline)
             while True:
-                attempt = Attempt(self._means, question, asking)
+                attempt = Attempt(self._means, question, asking, left=bool(turn.fallback.left))
                 answer = Answer(attempt, whom, self._keeper, contexts)
                 for event in answer.opening(notes):
                     yield event
@@ -192,7 +199,7 @@ class Conversations:
                     if attempt.begun or not is_passed_on(error):
                         raise
                     turn.fallback.failed(asking.candidate, error)
-                if question.deadline.is_over:
+                if deadline.is_over:
                     raise turn.fallback.error()
                 asking = await turn.fallback.next()
                 notes = []

@@ -38,7 +38,7 @@ class Ways:
     def to(cls, provider: Provider, model: str, most: int, uploader: "Uploader | None") -> "Ways":
         """The ways to a model."""
         inline = provider.takes(model) if isinstance(provider, TakesFiles) else USUAL
-        flow = uploader.flows.get(provider.name) if uploader else None
+        flow = uploader.flows.get(provider.name) if uploader and not inline.inline_only else None
         attaching = cast("AttachingFlow", flow) if isinstance(flow, Attaches) else None
         return cls(provider, model, inline, most, attaching)
 

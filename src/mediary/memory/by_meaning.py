@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from mediary.database.bits import BitCounter, Bits
 from mediary.database.engine import Database
@@ -75,6 +75,20 @@ class VectorStore:
                 if len(found) == limit:
                     break
         return found
+
+    @uninterrupted
+    async def forget_others(self, vector: Vector) -> int:
+        """Remove the vectors of this model that are not as long as this one; how many items lack theirs then."""
+        length = len(vector.signs) * (8 if self._database.dialect == "postgresql" else 1)
+        others = _signs.model == self._model, func.length(_signs.signs) != length
+        items = select(_signs.item).where(*others)
+        async with self._database.begin() as connection:
+            lacking = update(memory_items).where(_items.id.in_(items)).values(model=NO_MODEL)
+            forgotten: int = (await connection.execute(lacking)).rowcount
+            if forgotten:
+                await connection.execute(delete(memory_vectors).where(memory_vectors.c.item.in_(items)))
+                await connection.execute(delete(memory_signs).where(*others))
+        return forgotten
 
     @uninterrupted
     async def keep(self, placed: Iterable[tuple[Unplaced, Vector | None]]) -> None:

@@ -107,7 +107,9 @@ def _having(database: Database, any_of: Sequence[str], also: str | None = None) 
         found = select(_index.c.rowid.label("id")).where(literal_column("memory_search").bool_op("MATCH")(question))
     else:
         words = func.string_to_array(_items.words, literal_column("' '"))
-        found = select(_items.id).where(words.bool_op("&&")(func.string_to_array(" ".join(any_of), " ")))
+        holding = select(_items.id).where(words.bool_op("&&")(func.string_to_array(" ".join(any_of), " ")))
         if also is not None:
-            found = found.where(words.bool_op("@>")(func.string_to_array(also, " ")))
+            holding = holding.where(words.bool_op("@>")(func.string_to_array(also, " ")))
+        # By itself PostgreSQL would now and then go through all items, newest first, and hope to have enough soon.
+        found = select(holding.cte().prefix_with("MATERIALIZED").c.id)
     return found.order_by(literal_column("id").desc()).limit(MOST_POSTINGS)

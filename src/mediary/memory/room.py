@@ -21,7 +21,7 @@ from mediary.memory.item import (
     check_user,
     conditions,
 )
-from mediary.memory.placing import Placing
+from mediary.memory.placing import Patience, Placing
 from mediary.memory.ranking import fuse
 from mediary.memory.store import COLUMNS, MemoryStore, prepare, to_item
 from mediary.memory.tables import memory_items
@@ -42,11 +42,17 @@ logger = logging.getLogger(__name__)
 class Memory:
     """Items by user, found by their words and, where there is a `placer`, by their meaning as well."""
 
-    def __init__(self, database: Database, settings: MemorySettings, placer: Placer | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: MemorySettings,
+        placer: Placer | None = None,
+        patience: Patience = Patience(),
+    ) -> None:
         self._database = database
         self._settings = settings
         self._store = MemoryStore(database)
-        self._placing = Placing(placer, VectorStore(database, placer.number)) if placer else None
+        self._placing = Placing(placer, VectorStore(database, placer.number), patience) if placer else None
 
     async def begin(self) -> None:
         """Make the vectors that are missing, in the background."""
@@ -74,7 +80,7 @@ class Memory:
         user, conversation_id = check_user(user), check_conversation(conversation_id)
         checked = await asyncio.to_thread(check_items, given, self._settings.max_item_bytes)
         if checked:
-            await self._store.add(user, await asyncio.to_thread(prepare, checked), conversation_id)
+            await self._store.add(user, await asyncio.to_thread(prepare, user, checked), conversation_id)
             if self._placing:
                 self._placing.wake()
         return len(checked)
@@ -124,10 +130,10 @@ class Memory:
         return [ranking for ranking in found if ranking is not None]
 
     async def _by_meaning(self, placing: Placing, owner: int, text: str, wanted: Sequence[Condition]) -> Numbers | None:
-        vector = await placing.place_query(text)
         try:
+            vector = await placing.place_query(text)
             return None if vector is None else await placing.vectors.find_near(owner, vector, wanted)
-        except DatabaseError as error:  # the model gives longer vectors than it gave under this name
+        except DatabaseError as error:  # of another length: another process asks another model by this name
             logger.warning("memory is searched by words alone", extra={"cause": error.message})
             return None
 

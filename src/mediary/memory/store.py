@@ -37,7 +37,7 @@ COLUMNS = [_items[name] for name in ("id", "role", "conversation_id", "text", "m
 
 @dataclass(slots=True)
 class _Prepared:
-    """An item, ready to be written: `digest` is that of its text, whatever its case and its blanks."""
+    """An item, ready to be written: `digest` is that of its user and its text, whatever its case and its blanks."""
 
     digest: bytes
     text: str
@@ -64,7 +64,9 @@ class MemoryStore:
                 new += await self._fold(connection, owner, page, conversation_id, now)
             about = {"user_id": owner, "conversation_id": conversation_id, "created": now, "updated": now}
             for page in _pages(new, PAGE):
-                await connection.execute(insert(memory_items), [about | _to_row(item, owner) for item in page])
+                await connection.execute(
+                    insert(memory_items).returning(_items.id), [about | _to_row(item, owner) for item in page]
+                )
             await self._count(connection, owner, Counter(word for item in new for word in item.words), len(new))
 
     async def list(self, user: str, wanted: Sequence[Condition], offset: int, limit: int) -> MemoryPage:
@@ -132,7 +134,7 @@ class MemoryStore:
         """Count the items that are there; those that are not."""
         digests = [item.digest for item in page]
         query = select(_items.digest, _items.id, _items.seen, _items.metadata, _items.conversation_id)
-        rows = await connection.execute(query.where(_items.user_id == owner, _items.digest.in_(digests)))
+        rows = await connection.execute(query.where(_items.digest.in_(digests)))
         known = {row.digest: row for row in rows}
         for item in page:
             if row := known.get(item.digest):
@@ -151,10 +153,11 @@ class MemoryStore:
             return
         statement = self._database.insert(memory_words)
         more = {"items": _words["items"] + statement.excluded["items"]}
-        statement = statement.on_conflict_do_update(index_elements=["user_id", "word"], set_=more)
+        known = statement.on_conflict_do_update(index_elements=["user_id", "word"], set_=more)
+        counting = known.returning(_words.user_id)  # so that many rows go into a statement
         counted[EVERY_ITEM] = items
         for page in _pages(counted.items(), PAGE):
-            await connection.execute(statement, [{"user_id": owner, "word": word, "items": n} for word, n in page])
+            await connection.execute(counting, [{"user_id": owner, "word": word, "items": n} for word, n in page])
 
     async def _discount(self, connection: AsyncConnection, owner: int, counted: Counter[str], items: int) -> None:
         counted[EVERY_ITEM] = items
@@ -176,12 +179,12 @@ class MemoryStore:
         return gone
 
 
-def prepare(items: Iterable[NewItem]) -> list[_Prepared]:
+def prepare(user: str, items: Iterable[NewItem]) -> list[_Prepared]:
     """Items as they are stored, of those with the same text one; it takes its time, and belongs in a thread."""
     found: dict[bytes, _Prepared] = {}
     for item in items:
         text, metadata = clean_text(item.text), clean_json(dict(item.metadata))
-        digest = hashlib.sha256(_folded(text).encode()).digest()
+        digest = hashlib.sha256(f"{user}\0{_folded(text)}".encode()).digest()
         if before := found.get(digest):
             before.role, before.metadata = item.role, before.metadata | metadata
             before.seen += 1

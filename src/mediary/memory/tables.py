@@ -14,7 +14,8 @@ memory_users = Table(
     sqlite_autoincrement=True,
 )
 
-# `words` are an item's words as the index holds them; `model` is the number of that which made its vector, else 0.
+# `digest` is that of user and text, `words` are the words as the index holds them, and `model` is the number of that
+# which made the vector, else 0.
 memory_items = Table(
     "memory_items",
     metadata,
@@ -31,7 +32,7 @@ memory_items = Table(
     Column("length", Integer, nullable=False),
     Column("model", BigInteger, nullable=False),
     Column("words", Text, nullable=False),
-    Index("ix_memory_items_user_digest", "user_id", "digest", unique=True),
+    Index("ix_memory_items_digest", "digest", unique=True),
     Index("ix_memory_items_newest", "user_id", "id"),
     Index("ix_memory_items_user_conversation", "user_id", "conversation_id"),
     Index("ix_memory_items_model", "model", "id"),

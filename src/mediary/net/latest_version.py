@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from mediary.errors import ProviderError
-from mediary.net.client import PROVIDER_FAILURES, HttpClient, translated
+from mediary.errors import MediaryError
+from mediary.net.client import HttpClient
+from mediary.net.download import open_download
 
 AGE_SECONDS = 86_400.0
 TIMEOUT = 15.0
@@ -50,6 +51,11 @@ class _Known(Struct):
     version: str
     looked: float
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether that was within a day. A time to come was a clock that went wrong."""
+        return 0 <= time.time() - self.looked < AGE_SECONDS
+
 
 class LatestVersion:
     """The latest version known. What was looked up is kept in the data folder, for the next start.
@@ -70,8 +76,7 @@ class LatestVersion:
             return version("mediary")
         if self._known is None:
             self._known = await asyncio.to_thread(self._read)
-        age = time.time() - self._known.looked
-        if not 0 <= age < AGE_SECONDS and (self._looking is None or self._looking.done()):
+        if not self._known.is_fresh and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self._look(self._url), name="latest version")
         return self._known.version
 
@@ -82,19 +87,27 @@ class LatestVersion:
             await asyncio.wait([self._looking])
 
     async def _look(self, url: str) -> None:
-        latest = self._known.version if self._known else version("mediary")
+        known = await asyncio.to_thread(self._read)  # another process may have looked
+        if not known.is_fresh:
+            known = _Known(await self._newest(url) or known.version, time.time())
+            await asyncio.to_thread(self._write, known)
+        self._known = known
+
+    async def _newest(self, url: str) -> str | None:
+        """What is said to be the newest; None where that cannot be learnt.
+
+        One that failed is looked up tomorrow, too: nobody is to be asked more than once a day.
+        """
         try:
-            async with asyncio.timeout(TIMEOUT):
-                with translated(url, PROVIDER_FAILURES):
-                    async with self._http.request("GET", url, trusted=True) as answer:
-                        if answer.status == 200:
-                            body = await answer.content.read(MAX_ANSWER)
-                            latest = (msgspec.json.decode(body, type=_Told).newest or latest)[:LONGEST]
-        except (TimeoutError, ProviderError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            logger.info("the latest version cannot be looked up", extra={"cause": str(error) or "it took too long"})
-        # One that failed is looked up tomorrow, too: nobody is to be asked more than once a day.
-        self._known = _Known(latest, time.time())
-        await asyncio.to_thread(self._write, self._known)
+            async with open_download(
+                self._http, url, timeout=TIMEOUT, max_bytes=MAX_ANSWER, trusted_origin=url
+            ) as answer:
+                body = b"".join([chunk async for chunk in answer.chunks])
+            newest = msgspec.json.decode(body, type=_Told).newest
+        except (MediaryError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            logger.info("the latest version cannot be looked up", extra={"cause": str(error)})
+            return None
+        return newest[:LONGEST] if newest else None
 
     def _read(self) -> _Known:
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):

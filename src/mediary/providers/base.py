@@ -134,13 +134,14 @@ class Takes:
     """What is taken: media types as patterns such as `image/*`, and the bytes of the largest file.
 
     `less` are patterns of types of which smaller files alone are taken, and their bytes; `together` is what all files
-    of a question may have, None where nobody told.
+    of a question may have, None where nobody told. `inline_only` says that the model takes no file that was uploaded.
     """
 
     types: tuple[str, ...] = ("*",)
     max_bytes: int | None = None
     less: tuple[tuple[str, int], ...] = ()
     together: int | None = None
+    inline_only: bool = False
 
     def has(self, media_type: str) -> bool:
         """Whether files of that type are taken."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
+from mediary.errors import StoreError
+
 State = Literal["running", "finished", "failed", "cancelled", "interrupted"]
 
 HELD_BYTES = 4 * 1024**2
-"""What stays in memory for a slow reader of what is stored already."""
+"""What stays in memory for a slow reader of what is stored already, or cannot be."""
 
 _ENDS: dict[bytes, State] = {b"event: finish\n": "finished", b"event: error\n": "failed", b"event: auth\n": "failed"}
 
@@ -97,7 +99,8 @@ class Run:
         """There are no more events; the last one tells how it ended."""
         if self.ended is None:
             self.ended = time.time()
-            self.state = "cancelled" if self.cancelled else self._outcome()
+            outcome = self._outcome()
+            self.state = "cancelled" if self.cancelled and outcome == "failed" else outcome
             self._tell()
             self._grew.set()
             self.over.set()
@@ -119,16 +122,14 @@ class Run:
     def note_stored(self, number: int) -> None:
         """All up to this event is stored: let go of what nobody here reads any more."""
         self.stored = number
-        self._let_go(min(number, *self._readers.values()) if self._readers else number)
-        if self.size > HELD_BYTES:
-            self._let_go(number)
+        self._let_go(number)
 
     def info(self) -> RunInfo:
         """What is known of it."""
         return RunInfo(self.id, self.state, self.provider, self.model, self.user, self.created, self.ended, self.total)
 
     async def follow(self, after: int, stored: Stored) -> AsyncGenerator[Frames, None]:
-        """All events behind that number, and those to come, to the last."""
+        """All events behind that number, and those to come, to the last; StoreError where some are lost."""
         with self._reading(after) as reader:
             while True:
                 place = self._readers[reader]
@@ -136,6 +137,8 @@ class Run:
                     async for found in stored(self.id, place):
                         yield found
                         self._readers[reader] = found.last
+                    if self._readers[reader] == place:
+                        raise StoreError(f"event {place + 1} of the run and some after it could not be stored")
                 elif new := self.frames[place + 1 - self.first :]:
                     self._readers[reader] = place + len(new)
                     yield Frames(place + 1, new)
@@ -168,6 +171,14 @@ class Run:
         self.noticed(self)
 
     def _let_go(self, number: int) -> None:
+        """Let go of all up to this event, but not yet of what somebody here reads, unless that is much."""
+        if self._readers:
+            self._drop(min(number, *self._readers.values()))
+            if self.size <= HELD_BYTES:
+                return
+        self._drop(number)
+
+    def _drop(self, number: int) -> None:
         gone = number + 1 - self.first
         if gone > 0:
             del self.frames[:gone]

@@ -54,22 +54,36 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._owner = f"{secrets.token_hex(8)} {this_process()}"
+        self._begin = (
+            database.insert(runs)
+            .values(seen=now)
+            .on_conflict_do_nothing(index_elements=[_columns.id])
+            .returning(_columns.id)
+        )
+        chunk = database.insert(run_events)
+        self._add = chunk.on_conflict_do_update(
+            index_elements=[run_events.c.run, run_events.c.first],
+            set_={"last": chunk.excluded.last, "data": chunk.excluded.data},
+        )
 
     @uninterrupted
     async def write(self, changes: Sequence[Change]) -> None:
-        """Write what is new, all of it or nothing; but nothing of runs that others took for lost."""
+        """Write what is new, all of it or nothing; but nothing of runs that others took for lost.
+
+        What is written already, by a call whose answer was lost, is written over.
+        """
         chunks = await asyncio.to_thread(_chunks, changes)
         begun = [self._row(change.info) for change in changes if change.begins]
-        lost = set()
+        new, lost = set(), set()
         async with self._database.begin() as connection:
             if begun:
-                await connection.execute(insert(runs).values(seen=now), begun)
-            for info in (change.info for change in changes if not change.begins):
+                new = set((await connection.execute(self._begin, begun)).scalars())
+            for info in (change.info for change in changes if change.info.id not in new):
                 ours = (_columns.id == info.id, _columns.owner == self._owner, _columns.state == "running")
                 if not (await connection.execute(update(runs).where(*ours).values(**_standing(info)))).rowcount:
                     lost.add(info.id)
             if chunks := [chunk for chunk in chunks if chunk["run"] not in lost]:
-                await connection.execute(insert(run_events), chunks)
+                await connection.execute(self._add, chunks)
 
     @uninterrupted
     async def beat(self) -> list[str]:
@@ -108,20 +122,21 @@ class RunStore:
         async with self._database.begin() as connection:
             await connection.execute(update(runs).where(_columns.id == run).values(unwanted=True))
 
-    async def lost(self) -> list[RunInfo]:
-        """Runs whose process is gone, or has said nothing for long."""
+    async def lost(self, *, silent: bool) -> list[RunInfo]:
+        """Runs whose process is gone, or also those whose process has been `silent` for long."""
         query = select(runs, now.label("now")).where(_columns.state == "running", _columns.owner != self._owner)
         async with self._database.connect() as connection:
             rows = (await connection.execute(query)).all()
-        return [_info(row) for row in rows if _is_lost(row)]
+        return [_info(row) for row in rows if _is_gone(row) or (silent and _is_silent(row))]
 
     @uninterrupted
     async def interrupt(self, run: RunInfo, last_word: bytes) -> bool:
-        """Mark a lost run as interrupted, with a last event that says so; False if somebody else has done it."""
+        """Mark a lost run as interrupted, with a last event that says so; False if it has changed meanwhile."""
         change = Change(replace(run, events=run.events + 1), Frames(run.events + 1, [last_word]), begins=False)
         chunks = await asyncio.to_thread(_chunks, [change])
         ended: dict[str, Any] = {"state": "interrupted", "ended": time.time(), "events": change.info.events}
-        statement = update(runs).where(_columns.id == run.id, _columns.state == "running").values(**ended)
+        same = (_columns.id == run.id, _columns.state == "running", _columns.events == run.events)
+        statement = update(runs).where(*same).values(**ended)
         async with self._database.begin() as connection:
             ours: bool = (await connection.execute(statement)).rowcount == 1
             if ours:
@@ -193,8 +208,13 @@ def _info(row: Row[Any]) -> RunInfo:
     return RunInfo(row.id, state, row.provider, row.model, row.user_label, row.created, row.ended, row.events)
 
 
-def _is_lost(row: Row[Any]) -> bool:
-    return row.seen < row.now - LEASE_SECONDS or is_gone(row.owner.partition(" ")[2])
+def _is_gone(row: Row[Any]) -> bool:
+    return is_gone(row.owner.partition(" ")[2])
+
+
+def _is_silent(row: Row[Any]) -> bool:
+    silence: float = row.now - row.seen
+    return silence > LEASE_SECONDS
 
 
 def _before(cursor: str) -> ColumnElement[bool]:

@@ -18,6 +18,7 @@ from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
 from mediary.server.routes.bucket_files import BucketFiles
 from mediary.server.routes.bucket_paths import FILES, BucketPaths
 from mediary.server.routes.conversation import ConversationEndpoint
+from mediary.server.routes.create import CREATE, CreateEndpoint
 from mediary.server.routes.media import MediaFiles
 from mediary.server.routes.run_events import EVENTS, RUNS, RunEvents
 from mediary.server.routes.search import Search
@@ -75,6 +76,7 @@ class App:
         self._buckets = BucketPaths(services.buckets, self._running)
         self._router = Late(lambda: asyncio.to_thread(_build_router, services))
         self._bare: dict[str, Endpoint] = {"/backend-api/v2/conversation": self._conversation, "/healthz": _healthz}
+        self._bare[CREATE] = CreateEndpoint(services.creating, self._media.files, self._running)
         synthesize = SynthesizeEndpoint(services.speech, services.conversations.providers, self._running)
         self._below: dict[str, Endpoint] = {"/search/": Search(services.library), SYNTHESIZE: synthesize}
 

@@ -12,6 +12,9 @@ from mediary.server.origins import Origins
 from mediary.server.protocol import Scope
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+API = "/backend-api/"
+_FOREIGN = (b"cross-site", b"same-site")
+"""What browsers say of requests that pages of other origins have them send; no page can write it otherwise."""
 
 
 class Door:
@@ -35,8 +38,16 @@ class Door:
                 f"the key {hint}: send it as `Authorization: Bearer …`, or as the password of Basic"
             )
         origin = headers.get(b"origin")
-        if origin is not None and scope["method"] not in SAFE_METHODS and self._origins.find(scope) is None:
+        if scope["method"] in SAFE_METHODS:
+            if scope["path"].startswith(API) and headers.get(b"sec-fetch-site") in _FOREIGN:
+                self._check_page(origin or _origin_of(headers.get(b"referer", b"")))
+        elif origin is not None and origin not in self._origins:
             _check_origin(origin, headers.get(b"host", b""))
+
+    def _check_page(self, origin: bytes) -> None:
+        """Without CORS a page cannot read an answer, but it can have a browser ask for what costs money."""
+        if origin not in self._origins:
+            raise ForbiddenError(f"{origin.decode('latin-1') or 'another site'!r} may not have a browser ask for this")
 
 
 def _check_host(host: bytes) -> None:
@@ -62,6 +73,14 @@ def _is_this_machine(host: bytes) -> bool:
         return ip_address(name.decode("latin-1")).is_loopback
     except ValueError:
         return name == b"localhost" or name.endswith(b".localhost")
+
+
+def _origin_of(url: bytes) -> bytes:
+    try:
+        split = urlsplit(url)
+    except ValueError:
+        return b""
+    return b"%s://%s" % (split.scheme, split.netloc) if split.netloc else b""
 
 
 def _authority(origin: bytes) -> bytes | None:

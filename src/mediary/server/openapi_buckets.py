@@ -2,30 +2,33 @@
 
 from typing import Any
 
-from mediary.server.openapi import ERROR, file_path, in_path, thumbnail_path
+from mediary.server.openapi import (
+    FILES,
+    TEXT,
+    events,
+    file_path,
+    in_header,
+    in_path,
+    in_query,
+    refusals,
+    thumbnail_path,
+)
 
-_BUCKET = in_path("bucket")
-_TEXTS = {"type": "array", "items": {"type": "string"}}
-_READING: list[dict[str, Any]] = [
+_BUCKET = in_path("bucket", "Any name without slashes")
+_TEXTS = {"type": "array", "items": TEXT}
+_YES_OR_NO = {"type": "boolean"}
+_READING = [
     _BUCKET,
-    {
-        "name": "delete_files",
-        "in": "query",
-        "schema": {"type": "boolean", "default": True},
-        "description": "Delete what was uploaded, once its text is safe",
-    },
-    {
-        "name": "refine_chunks_with_spacy",
-        "in": "query",
-        "schema": {"type": "boolean", "default": False},
-        "description": "Keep only the sentences that carry the text",
-    },
+    in_query("delete_files", _YES_OR_NO | {"default": True}, "Delete what was uploaded, once its text is safe"),
+    in_query(
+        "refine_chunks_with_spacy", _YES_OR_NO | {"default": False}, "Keep only the sentences that carry the text"
+    ),
 ]
 _TAKEN = {
     "type": "object",
     "required": ["bucket_id", "files", "media", "rejected"],
     "properties": {
-        "bucket_id": {"type": "string"},
+        "bucket_id": TEXT,
         "files": _TEXTS | {"description": "The documents, as they are named in the manifest"},
         "media": {
             "type": "array",
@@ -33,7 +36,7 @@ _TAKEN = {
                 "type": "object",
                 "required": ["name"],
                 "properties": {
-                    "name": {"type": "string"},
+                    "name": TEXT,
                     "width": {"type": "integer"},
                     "height": {"type": "integer"},
                     "text": {"type": "string", "description": "What is written or said in it"},
@@ -45,7 +48,7 @@ _TAKEN = {
             "items": {
                 "type": "object",
                 "required": ["name", "reason"],
-                "properties": {"name": {"type": "string"}, "reason": {"type": "string"}},
+                "properties": {"name": TEXT, "reason": TEXT},
             },
         },
         "downloads": {
@@ -61,13 +64,7 @@ _UPLOAD = {
     "Their texts are made in the background.",
     "parameters": [
         _BUCKET,
-        {
-            "name": "x-recognition-language",
-            "in": "header",
-            "schema": {"type": "string"},
-            "example": "de",
-            "description": "The language of scans and sounds",
-        },
+        in_header("x-recognition-language", "The language of scans and sounds, as a tag", "de"),
     ],
     "requestBody": {
         "required": True,
@@ -76,18 +73,40 @@ _UPLOAD = {
                 "schema": {
                     "type": "object",
                     "required": ["files"],
-                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "properties": {"files": FILES},
                 }
             }
         },
     },
     "responses": {
         "200": {"description": "What became of them", "content": {"application/json": {"schema": _TAKEN}}},
-        **{str(status): ERROR for status in (400, 401, 403, 413, 422, 503, 507)},
+        **refusals(400, 413, 422, 503, 507),
     },
 }
-_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
-_FAILURES = {str(status): ERROR for status in (400, 401, 404, 503, 507)}
+_COUNT = {"type": "integer", "minimum": 0}
+_DONE: dict[str, dict[str, Any]] = {
+    "download": {"count": _COUNT},
+    "load": {"size": _COUNT},
+    "refine": {"size": _COUNT},
+    "media": {"filename": TEXT},
+    "failed": {"filename": TEXT, "message": TEXT},
+    "delete_files": {},
+    "done": {"size": _COUNT},
+}
+"""What happens while a bucket is read, and what is told of each."""
+_FAILED = {"type": "object", "required": ["message"], "properties": {"message": TEXT}}
+_EVENTS = events(
+    {
+        "oneOf": [
+            *(
+                {"type": "object", "required": ["action", *more], "properties": {"action": {"const": action}} | more}
+                for action, more in _DONE.items()
+            ),
+            {"type": "object", "required": ["error"], "properties": {"error": _FAILED}},
+        ]
+    }
+)
+_FAILURES = refusals(400, 404, 501, 503, 507)
 
 
 def _text(method: str) -> dict[str, Any]:
@@ -98,10 +117,10 @@ def _text(method: str) -> dict[str, Any]:
         "description": "For who accepts `text/event-stream`, events as `/stream` gives them.",
         "parameters": [
             *_READING,
-            {"name": "Accept", "in": "header", "schema": {"type": "string"}, "example": "text/plain"},
+            in_header("Accept", "Text, or `text/event-stream`", "text/plain"),
         ],
         "responses": {
-            "200": {"description": "The text", "content": {"text/plain": {"schema": {"type": "string"}}, **_EVENTS}},
+            "200": {"description": "The text", "content": {"text/plain": {"schema": TEXT}, **_EVENTS}},
             **_FAILURES,
         },
     }

@@ -2,22 +2,21 @@
 
 from typing import Any
 
-from mediary.server.openapi import ERROR
+from mediary.server.openapi import FILES, TEXT, refusals
 
-_TEXT = {"type": "string"}
 _FIELDS: dict[str, Any] = {
-    "provider": _TEXT | {"description": "A provider that takes uploads, or a table of `uploads`"},
-    "model": _TEXT | {"description": "The model that they are for, where that matters"},
-    "text": _TEXT | {"description": "The text of the message"},
-    "api_key": _TEXT | {"description": "Stands in for the one of the settings"},
+    "provider": TEXT | {"minLength": 1, "description": "A provider that takes uploads, or a table of `uploads`"},
+    "model": TEXT | {"description": "The model that they are for, where that matters"},
+    "text": TEXT | {"description": "The text of the message"},
+    "api_key": TEXT | {"description": "Stands in for the one of the settings"},
 }
 _REFERENCE = {
     "oneOf": [
-        _TEXT | {"description": "`/media/…`, `/files/<bucket>/media/…`, a data URI or an http(s) URL"},
+        TEXT | {"description": "`/media/…`, `/files/<bucket>/media/…`, a data URI or an http(s) URL"},
         {
             "type": "object",
             "required": ["bucket_id", "name"],
-            "properties": {"bucket_id": _TEXT, "name": _TEXT},
+            "properties": {"bucket_id": TEXT, "name": TEXT},
         },
     ]
 }
@@ -25,15 +24,15 @@ _UPLOADED = {
     "type": "object",
     "required": ["id", "provider", "flow", "name", "type", "size", "file", "cached", "expires_at"],
     "properties": {
-        "id": _TEXT,
-        "provider": _TEXT,
-        "flow": _TEXT,
-        "name": _TEXT,
-        "type": _TEXT | {"description": "What its bytes say"},
+        "id": TEXT,
+        "provider": TEXT,
+        "flow": TEXT,
+        "name": TEXT,
+        "type": TEXT | {"description": "What its bytes say"},
         "size": {"type": "integer"},
         "file": {"type": "object", "description": "The provider's own entry"},
         "cached": {"type": "boolean", "description": "Nothing had to be sent"},
-        "expires_at": {"type": "number", "nullable": True, "description": "Unix seconds"},
+        "expires_at": {"type": ["number", "null"], "description": "Unix seconds"},
     },
 }
 
@@ -51,8 +50,8 @@ UPLOAD_PATHS: dict[str, Any] = {
                             "required": ["provider", "files"],
                             "properties": {
                                 **_FIELDS,
-                                "cookies": _TEXT | {"description": "A JSON object of names and values"},
-                                "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                                "cookies": TEXT | {"description": "A JSON object of names and values"},
+                                "files": FILES,
                             },
                         }
                     },
@@ -62,8 +61,8 @@ UPLOAD_PATHS: dict[str, Any] = {
                             "required": ["provider", "files"],
                             "properties": {
                                 **_FIELDS,
-                                "cookies": {"type": "object", "additionalProperties": _TEXT},
-                                "files": {"type": "array", "items": _REFERENCE},
+                                "cookies": {"type": "object", "additionalProperties": TEXT},
+                                "files": {"type": "array", "minItems": 1, "items": _REFERENCE},
                             },
                         }
                     },
@@ -85,7 +84,7 @@ UPLOAD_PATHS: dict[str, Any] = {
                         }
                     },
                 },
-                **{str(status): ERROR for status in (400, 401, 403, 404, 409, 413, 415, 422, 429, 502, 503, 504, 507)},
+                **refusals(400, 404, 409, 413, 415, 422, 429, 502, 503, 504, 507),
             },
         }
     }

@@ -19,6 +19,9 @@ class Origins:
     def __bool__(self) -> bool:
         return bool(self._allowed)
 
+    def __contains__(self, origin: bytes) -> bool:
+        return origin in self._allowed
+
     def find(self, scope: Scope) -> bytes | None:
         """The origin of a request, if it is allowed."""
         origin: bytes | None = next((value for name, value in scope["headers"] if name == b"origin"), None)

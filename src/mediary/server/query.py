@@ -16,6 +16,7 @@ _BOOLEANS = {
     **dict.fromkeys(("false", "0", "no", "off", ""), False),
 }
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})")
 _SECONDS = re.compile(r"-?[0-9]{1,11}(\.[0-9]{1,9})?")
 # A `+` that was not escaped arrives as a space.
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)")
@@ -40,6 +41,11 @@ class Query:
         text = self.text(name)
         return read_whole(name, text, least, most) if text else default
 
+    def number(self, name: str) -> float | None:
+        """A number, None where it is missing or empty."""
+        text = self.text(name)
+        return read_number(name, text) if text else None
+
 
 def read_boolean(name: str, text: str) -> bool:
     """`true 1 yes on` and `false 0 no off` and nothing, in any case."""
@@ -54,6 +60,13 @@ def read_whole(name: str, text: str, least: int, most: int) -> int:
     if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
         raise BadRequestError(f"{name} is a whole number from {least} to {most}, not {_shown(text)}")
     return int(text)
+
+
+def read_number(name: str, text: str) -> float:
+    """A number such as `0.7`."""
+    if not _NUMBER.fullmatch(text):
+        raise BadRequestError(f"{name} is a number, not {_shown(text)}")
+    return float(text)
 
 
 def read_time(name: str, text: str, *, last: bool = False) -> float:

@@ -15,8 +15,10 @@ from mediary import __version__
 from mediary.cookies.files import CookieFiles
 from mediary.errors import BadRequestError, FieldError, MediaryError, MethodNotAllowedError, NotFoundError
 from mediary.server.errors import DEFECT, error_body, error_headers
-from mediary.server.openapi import ERROR, add_hot_paths
+from mediary.server.openapi import ERROR, HOT_PATHS, complete_document
 from mediary.server.openapi_buckets import BUCKET_PATHS
+from mediary.server.openapi_conversation import CONVERSATION_PATHS, conversation_schemas
+from mediary.server.openapi_create import CREATE_PATHS
 from mediary.server.openapi_speech import SPEECH_PATHS
 from mediary.server.openapi_uploads import UPLOAD_PATHS
 from mediary.server.protocol import Endpoint, Message, Receive, Scope, Send
@@ -27,6 +29,7 @@ from mediary.server.routes.library import library_routes
 from mediary.server.routes.memory import memory_routes
 from mediary.server.routes.metrics import metrics_routes
 from mediary.server.routes.models import model_routes
+from mediary.server.routes.quota import quota_routes
 from mediary.server.routes.runs import run_routes
 from mediary.server.routes.shares import Claims, share_routes, unsharing
 from mediary.server.routes.uploads import upload_routes
@@ -45,12 +48,13 @@ def build_router(services: Services) -> FastAPI:
         description="A self-hosted backend between people and AI providers that keeps the media.",
         docs_url="/docs",
         redoc_url=None,
-        responses=dict.fromkeys((401, 403, 422), ERROR),
+        responses=dict.fromkeys((401, 403, 422, 503), ERROR),
     )
     files = CookieFiles(services.sandbox, _hosts(services.settings))
     claims = Claims(key.get_secret_value() if (key := services.settings.server.key) else None)
     app.state.routers = (
         model_routes(services.conversations.providers),
+        quota_routes(services.conversations.providers, locked=services.settings.server.key is not None),
         library_routes(services.library, services.settings.media.max_bytes),
         bucket_routes(services.buckets, unsharing(services.shares, claims)),
         cookie_routes(services.jar, files, services.settings.server.max_request_bytes),
@@ -66,7 +70,8 @@ def build_router(services: Services) -> FastAPI:
     )
     for router in app.state.routers:
         app.include_router(router)
-    add_hot_paths(app, BUCKET_PATHS | UPLOAD_PATHS | SPEECH_PATHS)
+    paths = HOT_PATHS | CONVERSATION_PATHS | BUCKET_PATHS | CREATE_PATHS | UPLOAD_PATHS | SPEECH_PATHS
+    complete_document(app, paths, conversation_schemas, locked=services.settings.server.key is not None)
     app.add_middleware(HeadAsGet)
     app.add_exception_handler(MediaryError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)
@@ -100,7 +105,11 @@ class HeadAsGet:
         def without_body(message: Message) -> Awaitable[None]:
             return send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        await self._app({**scope, "method": "GET"}, receive, without_body)
+        asked = {**scope, "method": "GET"}
+        try:
+            await self._app(asked, receive, without_body)
+        finally:
+            scope["route"] = asked.get("route")  # who counts requests asks for it
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

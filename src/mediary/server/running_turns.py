@@ -54,7 +54,12 @@ class RunningTurns:
 
     async def follow(self, run_id: str, after: int, gone: Gone, send: Send) -> None:
         """Send the events of a run behind a number, and those to come; NotFoundError for a run that is not kept."""
-        await self._runs.check_kept(run_id)
+        info = await self._runs.get_kept(run_id)
+        if info.ended is not None and after >= info.events:
+            # an event source would come back for ever, but for this
+            await send({"type": "http.response.start", "status": 204, "headers": [(RUN_ID, run_id.encode())]})
+            await send({"type": "http.response.body", "body": b""})
+            return
         stream = EventStream(self._runs.events(run_id, after), _NUMBERED)
         with self._running.hold(stream):
             await stream.send(gone, send, [(RUN_ID, run_id.encode())])

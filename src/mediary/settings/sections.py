@@ -205,6 +205,15 @@ class SpeechSettings(Section):
     cache_bytes: int = Field(GIB, ge=0, description="What is kept of speech that was made, in bytes; 0 keeps none.")
 
 
+class CreateSettings(Section):
+    """Answers on request: `GET /backend-api/v2/create`."""
+
+    cache_bytes: int = Field(
+        64 * 1024**2, ge=0, description="What is kept of answers with `cache=<id>`, in bytes; 0 keeps none."
+    )
+    cache_days: float = Field(30, gt=0, le=36500, description="How long such an answer is given again.")
+
+
 class UploadPolicy(Section):
     """How files are uploaded: the flow, what it remembers, and the flow's own keys, which it checks itself."""
 
@@ -293,7 +302,7 @@ class Settings(BaseSettings):
     check_version: bool = Field(True, description="Look up which version of Mediary is the latest, once a day at most.")
     version_url: Url = Field(
         "https://api.deps.dev/v3/systems/pypi/packages/mediary",
-        description="Where that is looked up: there, or what answers as a package index does under `/pypi/mediary/json`.",
+        description="Where that is looked up; an index that answers as PyPI does under `/pypi/mediary/json` will do, too.",
     )
     models: dict[str, tuple[str, ...]] = Field(
         {}, description='Groups of models by name, such as `fast = ["OpenAI/gpt-4o-mini", "Groq/llama-3.3-70b"]`.'
@@ -311,6 +320,7 @@ class Settings(BaseSettings):
     usage: UsageSettings = UsageSettings()
     shares: ShareSettings = ShareSettings()
     speech: SpeechSettings = SpeechSettings()
+    create: CreateSettings = CreateSettings()
     providers: dict[Annotated[str, AfterValidator(check_name)], ProviderSettings] = Field(
         {}, description="Providers by name, in the order of preference."
     )

@@ -48,6 +48,9 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+_HOST = re.compile(r"[a-z0-9._:\[\]-]+")
+
+
 def check_origin(origin: str) -> str:
     """The origin of a site, as browsers write it: `https://chat.example.com`, with a port where it is not the usual."""
     try:
@@ -55,8 +58,11 @@ def check_origin(origin: str) -> str:
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         whole = False
-    if not whole or parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("an origin is a scheme and a host, such as https://chat.example.com; `*` and `null` are none")
+    if not whole or parts.path.strip("/") or parts.query or parts.fragment or not _HOST.fullmatch(parts.netloc):
+        raise ValueError(
+            "an origin is a scheme and a host, such as https://chat.example.com, letters like ü in the form xn--…; "
+            "`*` and `null` are none"
+        )
     usual = {"http": ":80", "https": ":443"}[parts.scheme]
     return f"{parts.scheme}://{parts.netloc.removesuffix(usual)}"
 

@@ -18,6 +18,21 @@ async def find(folder: Path, share_id: str, max_bytes: int) -> Chat | None:
     return await in_thread(partial(_read, folder / share_id / CHAT, max_bytes))
 
 
+async def remove(folder: Path, share_id: str) -> None:
+    """Delete the chat that was shared under this id, if there is one, and its folder with it if nothing else is in it.
+
+    StoreError if the disk fails.
+    """
+    await in_thread(partial(_remove, folder / share_id / CHAT))
+
+
+def _remove(path: Path) -> None:
+    with suppress(NotFoundError), translated("the buckets", CHAT):
+        path.unlink()
+        with suppress(OSError):  # it is a bucket as well
+            path.parent.rmdir()
+
+
 def _read(path: Path, max_bytes: int) -> Chat | None:
     with suppress(NotFoundError), translated("the buckets", CHAT):
         descriptor = os.open(path, os.O_RDONLY | SAFELY)

@@ -5,7 +5,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Saved:
     """What became of a chat: the number of its revision, and of a new share the edit token."""
 
     revision: int
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True, frozen=True)
@@ -108,6 +108,7 @@ class Shares:
         async with self._database.begin() as connection:
             self._check(await _locked(connection, share_id), claim, share_id)
             await connection.execute(delete(shares).where(shares.c.id == share_id))
+            await earlier.remove(self._folder, share_id)  # else that would be seen again
 
     async def holders(self, name: str) -> Sequence[str]:
         """The shares that show a media item: some of them, if there are many."""

@@ -9,14 +9,15 @@ from difflib import get_close_matches
 from functools import partial
 from io import FileIO
 
-from mediary.errors import FieldError, NoSpaceError, StoreError
+from mediary.errors import FieldError, NoSpaceError, NotFoundError, StoreError
 from mediary.providers.base import Speaks
 from mediary.shared_work import Shared, Work
 from mediary.sounds import FORMATS
-from mediary.speech.cache import SoundCache, SoundStore, Spooled
+from mediary.speech.cache import SoundCache
 from mediary.speech.reading import Reading
 from mediary.speech.wanted import Wanted
 from mediary.spoken import speakable
+from mediary.storage.file_cache import FolderStore, Spooled
 from mediary.storage.files import in_thread
 
 PIECE = 256 * 1024
@@ -33,7 +34,7 @@ Around = Callable[[Wanted], AbstractContextManager[None]]
 class SpeechRoom:
     """Makes and keeps speech: `store` is a folder, `limit` are the bytes that are kept there."""
 
-    def __init__(self, store: SoundStore, limit: int, around: Around = lambda _: nullcontext()) -> None:
+    def __init__(self, store: FolderStore, limit: int, around: Around = lambda _: nullcontext()) -> None:
         self.cache = SoundCache(store, limit)
         self._around = around
         self._making: Shared[str, None] = Shared()
@@ -88,6 +89,19 @@ class SpeechRoom:
             if making and not making.waiters:
                 making.close()
 
+    async def kept_or_made(self, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+        """The file that is kept, else as it is made."""
+        try:
+            async with aclosing(self.cache.store.read(wanted.name)) as kept:
+                async for piece in kept:
+                    yield piece
+            return
+        except NotFoundError:
+            pass
+        async with aclosing(self.sound(wanted)) as made:
+            async for piece in made:
+                yield piece
+
 
 class Making(Work[None]):
     """A sound while it is made: a file that grows."""
@@ -136,7 +150,7 @@ class Making(Work[None]):
                     async for data in sound:
                         await self._take(staged, data)
             try:
-                await self._cache.keep(staged, self._wanted.name, self.size, reading.beginning)
+                await self._cache.keep_sound(staged, self._wanted.name, self.size, reading.beginning)
             except (NoSpaceError, StoreError) as error:
                 # It was heard all the same.
                 logger.warning("speech is not kept", extra={"cause": error.message})

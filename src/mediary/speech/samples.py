@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from mediary.errors import ProviderError
 from mediary.providers.base import Spoken
 
-_RATE = re.compile(r"rate=([1-9]\d{3,5})")
+MOST = 256 * 1024 * 1024
+"""Bytes of the samples of one piece of a text, which is some minutes long at most."""
+
+_RATE = re.compile(r"rate=([1-9]\d{0,8})\b")
+_RATES = range(1_000, 400_000)
 _LONGEST_FRONT = 64 * 1024
 _PCM = (1, 0xFFFE)  # how a WAV file says that its samples are whole numbers
 
@@ -26,11 +30,11 @@ async def read_samples(who: str, spoken: Spoken) -> Samples:
     kind = spoken.media_type.partition(";")[0]
     if kind == "audio/wav":
         front, rest = await _read_front(who, spoken.chunks)
-        return Samples(_rate_of(who, front), _whole(rest, spoken.chunks))
+        return Samples(_rate_of(who, front), _whole(who, rest, spoken.chunks))
     found = _RATE.search(spoken.media_type)
     if kind != "audio/pcm" or found is None:
         raise ProviderError(f"{who}: sent {spoken.media_type[:100]!r}, which is neither samples nor a WAV file")
-    return Samples(int(found[1]), _whole(b"", spoken.chunks))
+    return Samples(_checked_rate(who, int(found[1])), _whole(who, b"", spoken.chunks))
 
 
 async def _read_front(who: str, chunks: AsyncIterator[bytes]) -> tuple[bytes, bytes]:
@@ -62,18 +66,28 @@ def _parse_front(begun: bytes) -> tuple[bytes, bytes] | None:
 def _rate_of(who: str, told: bytes) -> int:
     if len(told) >= 16:
         coding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", told)
-        if coding in _PCM and (channels, bits) == (1, 16) and rate:
-            return int(rate)
+        if coding in _PCM and (channels, bits) == (1, 16):
+            return _checked_rate(who, rate)
     raise ProviderError(f"{who}: sent a WAV file whose samples are not mono with 16 bits each")
 
 
-async def _whole(begun: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+def _checked_rate(who: str, rate: int) -> int:
+    """The rate; ProviderError for one that no encoder takes, or that would blow a short text up."""
+    if rate not in _RATES:
+        raise ProviderError(f"{who}: sent a sound of {rate} samples a second")
+    return rate
+
+
+async def _whole(who: str, begun: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The bytes in pieces of an even length: a service cuts them anywhere."""
-    left = begun
+    left, size = begun, len(begun)
     if even := len(left) & ~1:
         yield left[:even]
         left = left[even:]
     async for chunk in chunks:
+        size += len(chunk)
+        if size > MOST:
+            raise ProviderError(f"{who}: sent more than {MOST} bytes of sound for one piece of the text")
         data = left + chunk if left else chunk
         even = len(data) & ~1
         left = data[even:]

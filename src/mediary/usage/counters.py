@@ -14,8 +14,10 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
-FILE_BYTES = 4 * 1024**2
-"""Room for some 30 000 numbers, of which only what is used takes any on the disk."""
+FILE_BYTES = 16 * 1024**2
+"""Room for all that a process may count, of which only what is used takes any on the disk."""
+PIECE = 64 * 1024
+"""Bytes that are taken on the disk at once."""
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Upper bounds of what is counted in seconds."""
 MAX_PAIRS = 300
@@ -91,6 +93,7 @@ class _Own:
         self._map = mmap.mmap(self._descriptor, FILE_BYTES)
         self._places: dict[Key, int] = {}
         self._used = _START
+        self._taken = 0
 
     def put(self, key: Key, value: float) -> None:
         place = self._places.get(key)
@@ -102,10 +105,10 @@ class _Own:
 
     def _new_place(self, key: Key) -> int | None:
         """Room for one more, unless there is none."""
-        written = json.dumps(key).encode()
+        written = json.dumps(key, ensure_ascii=False).encode(errors="backslashreplace")
         written += b" " * (-(len(written) + _LENGTH.size) % 8)
         place = self._used + _LENGTH.size + len(written)
-        if place + _VALUE.size > FILE_BYTES:
+        if not self._take(place + _VALUE.size):
             return None
         self._map[self._used : place] = _LENGTH.pack(len(written)) + written
         _VALUE.pack_into(self._map, place, 0.0)
@@ -114,18 +117,34 @@ class _Own:
         self._places[key] = place
         return place
 
+    def _take(self, end: int) -> bool:
+        """Take what the disk has to give up to there: who writes to a map where it has nothing to give is killed."""
+        while self._taken < end:
+            if self._taken == FILE_BYTES:
+                return False
+            try:
+                if os.pwrite(self._descriptor, bytes(PIECE), self._taken) < PIECE:
+                    return False
+            except OSError:
+                return False
+            self._taken += PIECE
+        return True
+
 
 def _merge(path: Path, together: dict[Key, float]) -> None:
     living = _lives(path)
-    for key, value in _read(path.read_bytes()):
+    for key, value in _read(path):
         if living or not key[0].startswith("now_"):
             together[key] = together.get(key, 0.0) + value
 
 
-def _read(data: bytes) -> Iterator[tuple[Key, float]]:
+def _read(path: Path) -> Iterator[tuple[Key, float]]:
     """The numbers in a file."""
-    used, place = (_LENGTH.unpack_from(data)[0] if data else 0), _START
-    while place < used:
+    with path.open("rb") as file:
+        start = file.read(_START)
+        data = start + file.read(max(0, _LENGTH.unpack_from(start)[0] - _START)) if start else b""
+    place = _START
+    while place < len(data):
         length = _LENGTH.unpack_from(data, place)[0]
         place += _LENGTH.size
         key = tuple(json.loads(data[place : place + length]))

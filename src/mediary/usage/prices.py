@@ -1,6 +1,6 @@
 """What turns cost by a dated table of public prices: what is not in it is unknown, and never guessed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from fnmatch import fnmatchcase
@@ -20,6 +20,8 @@ from mediary.usage.tokens import Tokens, read_tokens
 
 MILLION = 1_000_000
 SHIPPED = "the price table of Mediary"
+_TOOLS = ("tool_usage", "server_tool_use")
+"""Where OpenAI and Anthropic count them."""
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
@@ -166,18 +168,27 @@ def _dollars(price: Price, record: UsageRecord, asked: int | None) -> Decimal | 
 
 def _parts(price: Price, record: UsageRecord, asked: int | None) -> Iterator[Decimal | None]:
     if price.input is not None or price.output is not None:
-        yield _of_tokens(price, read_tokens(record.usage))
+        yield None if _used_tools(record.usage) else _of_tokens(price, read_tokens(record.usage))
     if price.picture is not None:
         yield price.picture * record.pictures
     if price.second is not None:
         yield None if record.media_seconds is None else price.second * Decimal(str(record.media_seconds))
     if price.million_characters is not None:
-        yield None if asked is None else price.million_characters * asked / MILLION
+        yield None if asked is None or record.outcome == "failed" else price.million_characters * asked / MILLION
+
+
+def _used_tools(usage: Mapping[str, Any]) -> bool:
+    """Whether the service used tools of its own, such as a web search, which it charges beside the tokens."""
+    tools = (tool for name in _TOOLS if isinstance(told := usage.get(name), Mapping) for tool in told.values())
+    counts = (count for tool in tools for count in (tool.values() if isinstance(tool, Mapping) else (tool,)))
+    return any(isinstance(count, int | float) and count for count in counts)
 
 
 def _of_tokens(price: Price, tokens: Tokens) -> Decimal | None:
     if tokens.prompt is None or tokens.completion is None:
         return None
+    if tokens.saved and (tokens.heard or (tokens.seen and price.image_input is not None)):
+        return None  # how much of the cached was sound or pictures, nobody told
     rates: TokenPrices = price
     if price.long_prompt and tokens.prompt > price.long_prompt.above:
         rates = price.long_prompt

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 Outcome = Literal["finished", "failed", "cancelled", "interrupted"]
@@ -9,6 +10,11 @@ Kind = Literal["chat", "image", "speech", "video"]
 
 NANO = 1_000_000_000
 """Parts of a dollar that costs are counted in, so that sums are exact."""
+
+
+def dollars(nanos: int | None) -> Decimal | None:
+    """A cost as people read it."""
+    return None if nanos is None else (Decimal(nanos) / NANO).normalize()
 
 
 @dataclass(slots=True, frozen=True)

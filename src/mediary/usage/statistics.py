@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediary.usage.record import dollars
 from mediary.usage.tables import COUNTS, SUMS, model_days, usage_days, user_days
 
 Row = Mapping[str, Any]
@@ -24,6 +25,19 @@ class Group:
         """Add the sums of a row."""
         for name in SUMS:
             self.sums[name] += row[name]
+
+    def describe(self) -> dict[str, Any]:
+        """The sums as people read them: `cost`, in dollars, is that of the `priced_requests`; times are means."""
+        told: dict[str, Any] = dict(self.sums)
+        requests, answered, priced = told["requests"], told.pop("answered"), told.pop("priced")
+        first, duration = told.pop("first_token_ms"), told.pop("duration_ms")
+        return {
+            **told,
+            "cost": dollars(told["cost"]) if priced or not requests else None,
+            "priced_requests": priced,
+            "first_token_ms": round(first / answered, 3) if answered else None,
+            "duration_ms": round(duration / requests, 3) if requests else None,
+        }
 
 
 @dataclass(slots=True, frozen=True)

@@ -162,8 +162,11 @@ class ElevenLabs(HttpProvider[Told]):
         wanted = str(options.get("format") or "mp3").casefold()
         if wanted not in _FORMATS:
             raise FieldError("format", f"{self.name} has no {wanted[:50]!r}; it has: {', '.join(_FORMATS)}")
+        called = options.get("voice")
+        if not isinstance(called, str | None):
+            raise FieldError("voice", "must be the id or the name of one")
         service = self._service(request.api_key, request.base_url)
-        voice = await self._voice(service, options.get("voice"))
+        voice = await self._voice(service, called)
         body = encode(_fields(request.model, request.prompt, options.get("speed", 1.0)))
         async with service.open(
             "POST", _path(voice, wanted), total=request.timeout, between=request.stream_timeout, body=body

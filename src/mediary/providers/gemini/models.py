@@ -14,7 +14,7 @@ _KINDS: tuple[tuple[str, Kind | None], ...] = (
     ("*embedding*", None),
     ("aqa", None),
     ("imagen-*", None),
-    ("veo-*", None),
+    ("veo-*", "video"),
     ("lyria-*", None),
     ("*-live*", None),
     ("*native-audio*", None),
@@ -55,17 +55,18 @@ def thinks_by_id(model: str) -> bool:
 def known_model(model: str) -> Model:
     """A model of which nothing is known but its id."""
     name, kind = model.casefold(), kind_by_id(model) or "chat"
-    vision = kind == "image" or (kind == "chat" and bool(_sees.search(name)))
+    vision = kind in ("image", "video") or (kind == "chat" and bool(_sees.search(name)))
     return Model(model, kind, vision=vision, audio=kind == "chat" and bool(_hears.search(name)))
 
 
 def told_of(entries: Iterable[ListedModel]) -> dict[str, Told]:
-    """What a list says of those that converse, by id and in its order."""
+    """What a list says of those that answer, by id and in its order."""
     told = {}
     for entry in entries:
         model = bare(entry.name or "")
-        methods = entry.supported_generation_methods
-        if not model or kind_by_id(model) is None or (methods is not None and "generateContent" not in methods):
+        kind, methods = kind_by_id(model), entry.supported_generation_methods
+        method = "predictLongRunning" if kind == "video" else "generateContent"
+        if not model or kind is None or (methods is not None and method not in methods):
             continue
         known = replace(known_model(model), label=entry.display_name, context_tokens=entry.input_token_limit or None)
         told[model] = Told(known, entry.thinking)
@@ -75,7 +76,8 @@ def told_of(entries: Iterable[ListedModel]) -> dict[str, Told]:
 def configured_models(settings: ProviderSettings, told: dict[str, Told]) -> list[Model]:
     """The models to offer: those told and those of the settings, in the settings' words, the default first."""
     found = {model: known.model for model, known in told.items()}
-    for model in (*settings.models, *settings.image_models, *settings.speech_models, *settings.vision_models):
+    made = (*settings.image_models, *settings.speech_models, *settings.video_models)
+    for model in (*settings.models, *made, *settings.vision_models):
         found.setdefault(bare(model), known_model(bare(model)))
     if settings.default_model:
         default = bare(settings.default_model)
@@ -91,6 +93,9 @@ def _as_configured(model: Model, settings: ProviderSettings) -> Model:
 
 def kind_in(settings: ProviderSettings, model: str) -> Kind | None:
     """What a model makes, where the settings say so."""
-    if bare(model) in map(bare, settings.image_models):
-        return "image"
-    return "speech" if bare(model) in map(bare, settings.speech_models) else None
+    kinds: dict[Kind, tuple[str, ...]] = {
+        "image": settings.image_models,
+        "speech": settings.speech_models,
+        "video": settings.video_models,
+    }
+    return next((kind for kind, models in kinds.items() if bare(model) in map(bare, models)), None)

@@ -22,6 +22,7 @@ from mediary.providers.gemini.models import (
     told_of,
 )
 from mediary.providers.gemini.speech import VOICES, question, read_out, speaker_of
+from mediary.providers.gemini.videos import make_videos
 from mediary.providers.gemini.wire import model_pages
 from mediary.providers.http.answering import read_answer
 from mediary.providers.http.encoding import encode, work_on
@@ -32,6 +33,7 @@ from mediary.settings import ProviderSettings
 
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif")
 TYPES = (*PICTURES, "audio/*", "video/*", "application/pdf", "text/*")
+TYPES_OF = {"speech": ("text/*",), "video": ("image/*",)}
 MAX_INLINE = 14 * 1024**2
 """Bytes of the files of a question: as base64, and with its words, they have to fit into a request of 20 MB."""
 
@@ -55,10 +57,11 @@ class Gemini(HttpProvider[Told]):
         self._habits = Habits()
 
     def takes(self, model: str) -> Takes:
-        """Pictures, sounds, videos, PDF and text, or what the settings say; what reads out takes text alone."""
-        types = self._settings.takes or (TYPES if self._kind(model) != "speech" else ("text/*",))
+        """Pictures, sounds, videos, PDF and text, or what the settings say; what makes speech or videos takes less."""
+        kind = self._kind(model)
+        types = self._settings.takes or TYPES_OF.get(kind, TYPES)
         limit = MAX_INLINE if self._settings.inline_bytes is None else self._settings.inline_bytes
-        return Takes(types, limit, together=max(limit, MAX_INLINE))
+        return Takes(types, limit, together=max(limit, MAX_INLINE), inline_only=kind == "video")
 
     async def _list(self, service: Service) -> dict[str, Told]:
         found: dict[str, Told] = {}
@@ -76,9 +79,14 @@ class Gemini(HttpProvider[Told]):
         return configured_models(self._settings, told)
 
     async def converse(self, request: TurnRequest) -> AsyncGenerator[Event | Media, None]:
-        """Answer by `:streamGenerateContent`, whatever the model makes."""
+        """Answer by `:streamGenerateContent`, whatever the model makes; videos by `:predictLongRunning`."""
         service = self._service(request.api_key, request.base_url)
         kind = self._kind(request.model)
+        if kind == "video":
+            async with aclosing(make_videos(service, request, f"/{_path_of(request.model)}")) as videos:
+                async for event in videos:
+                    yield event
+            return
         payload = await payload_of(request, kind, self._settings.voice, thinks=self._thinks(request.model))
         may_hide = "reasoning_effort" not in request.options
         mender = Mender(request.model, payload, self._habits if service.trusted else Habits(), may_hide=may_hide)

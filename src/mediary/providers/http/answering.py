@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
-from mediary.errors import ProviderError, ProviderTimeoutError, StreamInterruptedError
+from mediary.errors import BadAnswerError, ProviderTimeoutError, StreamInterruptedError
 from mediary.events import Event, Media
 from mediary.net.eventstream import events
 from mediary.net.jsonlines import json_lines
@@ -52,7 +52,7 @@ class AnswerReader(ABC, Generic[P]):
         try:
             piece: P = decode(self.decoder, data, self.halves)
         except UnreadableError as error:
-            raise ProviderError(f"{self.provider}: sent a piece that cannot be read: {error}") from None
+            raise BadAnswerError(f"{self.provider}: sent a piece that cannot be read: {error}") from None
         return piece
 
     @abstractmethod
@@ -81,7 +81,7 @@ async def read_answer(answer: Answer, reader: AnswerReader[Any]) -> AsyncGenerat
                 yield event
             raise
     if not reader.answered:
-        raise ProviderError(f"{reader.provider}: its answer holds nothing")
+        raise BadAnswerError(f"{reader.provider}: its answer holds nothing")
     for event in reader.end():
         yield event
     await answer.drain()
@@ -112,7 +112,7 @@ async def _read_whole(answer: Answer, reader: AnswerReader[Any]) -> list[Event |
     """The events of an answer that came in one piece."""
     body = await answer.read(MAX_ANSWER)
     if body.lstrip().startswith(b"<"):
-        raise ProviderError(f"{reader.provider}: answered with a web page: {read_words(body).message}")
+        raise BadAnswerError(f"{reader.provider}: answered with a web page: {read_words(body).message}")
     found = list(reader.read(await _decode(reader, body)))
     reader.complete = True
     return found

@@ -41,6 +41,28 @@ KINDS: tuple[tuple[str, Kind | None], ...] = (
     ("*kokoro*", "speech"),
     ("*orpheus*", "speech"),
     ("*piper*", "speech"),
+    ("*llava*", "chat"),
+    ("*video*llama*", "chat"),
+    ("*video*chat*", "chat"),
+    ("*video*-instruct*", "chat"),
+    ("*-t2i*", "image"),
+    ("*kling*image*", "image"),
+    ("*video*", "video"),
+    ("*-t2v*", "video"),
+    ("*-i2v*", "video"),
+    ("sora", "video"),
+    ("sora-*", "video"),
+    ("veo-*", "video"),
+    ("veo[0-9]*", "video"),
+    ("wan-[0-9]*", "video"),
+    ("wan[0-9]*", "video"),
+    ("kling*", "video"),
+    ("*seedance*", "video"),
+    ("*hailuo*", "video"),
+    ("*pixverse*", "video"),
+    ("vidu*", "video"),
+    ("ltx-*", "video"),
+    ("*nova-reel*", "video"),
 )
 
 VISION = re.compile(
@@ -55,7 +77,12 @@ _TYPES: dict[str, Kind | None] = {
     "moderation": None,
     "rerank": None,
     "transcribe": None,
+    "video": "video",
 }
+
+
+# What a model makes that makes nothing else; pictures come by the chat then, too.
+_ALONE: dict[tuple[str, ...], Kind] = {("image",): "image", ("video",): "video"}
 
 
 @dataclass(slots=True, frozen=True)
@@ -107,9 +134,11 @@ def _told(model: str, entry: ListedModel) -> Told:
     if entry.type in _TYPES:
         kind = _TYPES[entry.type]
     elif made:
-        kind = "image" if made == ("image",) else "chat"
+        kind = _ALONE.get(made, "chat")
     if kind is None:
         return Told(None)
+    if kind == "video":
+        made = ()
     label = entry.display_name or (entry.name if entry.name != model else None)
     vision = bool({"image", "vision", "multimodal"} & {*taken, *able}) or entry.type == "vlm"
     if not taken and not able and entry.type != "vlm":
@@ -135,7 +164,8 @@ def _modalities(entry: ListedModel) -> tuple[tuple[str, ...], tuple[str, ...], t
 def configured_models(settings: ProviderSettings, told: dict[str, Told]) -> list[Model]:
     """The models to offer: those told and those of the settings, in the settings' words, the default first."""
     found = {model: known.model for model, known in told.items() if known.model}
-    for model in (*settings.models, *settings.image_models, *settings.speech_models, *settings.vision_models):
+    made = (*settings.image_models, *settings.speech_models, *settings.video_models)
+    for model in (*settings.models, *made, *settings.vision_models):
         found.setdefault(model, known_model(model))
     default = settings.default_model
     if default:
@@ -145,8 +175,16 @@ def configured_models(settings: ProviderSettings, told: dict[str, Told]) -> list
 
 def _as_configured(model: Model, settings: ProviderSettings) -> Model:
     model = replace(model, context_tokens=settings.context_tokens or model.context_tokens)
-    if model.id in settings.image_models:
-        return replace(model, kind="image")
-    if model.id in settings.speech_models:
-        return replace(model, kind="speech")
+    if kind := kind_in(settings, model.id):
+        return replace(model, kind=kind)
     return replace(model, vision=model.vision or model.id in settings.vision_models)
+
+
+def kind_in(settings: ProviderSettings, model: str) -> Kind | None:
+    """What a model makes, where the settings say so."""
+    kinds: dict[Kind, tuple[str, ...]] = {
+        "image": settings.image_models,
+        "speech": settings.speech_models,
+        "video": settings.video_models,
+    }
+    return next((kind for kind, models in kinds.items() if model in models), None)

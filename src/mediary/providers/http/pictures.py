@@ -5,6 +5,7 @@ from math import sqrt
 from typing import Any
 
 from mediary.errors import FieldError
+from mediary.providers.base import Image, TurnRequest
 
 MAX_SIDE = 65_536
 """Pixels that a side may have at most: more is no picture."""
@@ -15,6 +16,12 @@ _SIZES = {
     "dall-e-3": ((1024, 1024), (1792, 1024), (1024, 1792)),
     "gpt-image": ((1024, 1024), (1536, 1024), (1024, 1536)),
 }
+
+
+def originals(request: TurnRequest) -> list[Image]:
+    """The pictures of the user's last message: what a new picture or video is made from."""
+    last = next((message for message in reversed(request.messages) if message.role == "user"), None)
+    return [part for part in last.parts if isinstance(part, Image)] if last else []
 
 
 def picture_size(model: str, options: dict[str, Any]) -> str | None:

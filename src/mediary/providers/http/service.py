@@ -180,11 +180,12 @@ class Pieces:
 
 @dataclass(slots=True)
 class Answer:
-    """A good answer whose first bytes are there: `chunks` begins with them."""
+    """A good answer whose first bytes are there: `chunks` begins with them; `headers` are looked up in any case."""
 
     content_type: str
     head: bytes
     chunks: AsyncIterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_events(self) -> bool:
@@ -266,12 +267,23 @@ class Service:
         """Scheme, host and port of the service."""
         return str(URL(self.base_url).origin())
 
+    @property
+    def domain(self) -> str:
+        """The last two labels of the host, by which well-known services are told apart."""
+        return ".".join((urlsplit(self.base_url).hostname or "").split(".")[-2:])
+
     def is_own(self, url: str) -> bool:
         """Whether a URL is of the origin of the service itself."""
         try:
             return str(URL(url).origin()) == self.origin
         except ValueError:
             return False
+
+    def hiding(self, error: ProviderError) -> ProviderError:
+        """The error, without any secret in the service's words."""
+        error.message = shorten(scrub(error.message, self.secrets))
+        error.args = (error.message,)
+        return error
 
     @asynccontextmanager
     async def open(
@@ -297,8 +309,7 @@ class Service:
             async with AsyncExitStack() as stack:
                 yield await self._answer(call, stack)
         except ProviderError as error:
-            error.message = shorten(scrub(error.message, self.secrets))
-            error.args = (error.message,)
+            self.hiding(error)
             raise
 
     async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
@@ -314,7 +325,9 @@ class Service:
                     continue
                 wait = refusal.patience
                 if asked_again or wait is None or call.deadline < _now() + wait:
-                    raise error_for(self.name, refusal.words, refusal.status, refusal.wait) from None
+                    error = error_for(self.name, refusal.words, refusal.status, refusal.wait)
+                    error.answered = refusal.status
+                    raise error from None
             except (ProviderUnavailableError, StreamInterruptedError):
                 if asked_again:
                     raise
@@ -344,7 +357,8 @@ class Service:
                 raise Refusal(response.status, await self._words(chunks), retry_after(response.headers))
             head = await chunks.peek()
             stack.push_async_exit(attempt.pop_all())
-            return Answer(response.headers.get("Content-Type", "").casefold(), head, chunks)
+            content_type = response.headers.get("Content-Type", "").casefold()
+            return Answer(content_type, head, chunks, response.headers)
 
     async def _words(self, chunks: AsyncIterator[bytes]) -> Words:
         """What a refusal says, as far as it comes."""

@@ -15,8 +15,8 @@ ROOM = 2_048
 _IMAGE_WEIGHT = 3_000
 """What a picture counts for, in bytes of text."""
 _BYTES_PER_TOKEN = 3
-_needed = re.compile(rb"request \((\d+) tokens\)|n_prompt_tokens\D{1,5}(\d+)")
-_there = re.compile(rb"context size \((\d+) tokens\)|n_ctx\D{1,5}(\d+)")
+_needed = re.compile(rb"request \((\d{1,12}) tokens\)|n_prompt_tokens\D{1,5}(\d{1,12})\b")
+_there = re.compile(rb"context size \((\d{1,12}) tokens\)|n_ctx\D{1,5}(\d{1,12})\b")
 _TOO_LONG = ("exceed_context_size", "exceeds the available context", "exceeds the context length", "exceeds maximum")
 
 
@@ -83,7 +83,8 @@ class Mender:
         """Ask for a window in which all of it has room; whether that is larger than what there was."""
         if self.most is None:
             return False
-        there = _number(_there, words) or self.payload.get("options", {}).get("num_ctx", 0)
+        # Some have less than they are asked for, whatever that is.
+        there = max(_number(_there, words) or 0, self.payload.get("options", {}).get("num_ctx", 0))
         window = LEAST_TOKENS
         while window < (_number(_needed, words) or self._guess()) + self._room():
             window *= 2

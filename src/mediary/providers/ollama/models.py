@@ -19,7 +19,7 @@ _sees_too = re.compile(r"llama-?4|mistral-small3|pixtral|granite.*-vision")
 _paints = re.compile(r"z-image|flux|qwen-image|stable-diffusion|sdxl")
 _FAMILIES_THAT_SEE = {"clip", "mllama", "mllama_vision"}
 _ABILITIES = ("tools", "thinking")
-_num_ctx = re.compile(r"^\s*num_ctx\s+(\d+)", re.MULTILINE)
+_num_ctx = re.compile(r"^\s*num_ctx\s+(\d{1,12})\b", re.MULTILINE)
 
 
 @dataclass(slots=True, frozen=True)

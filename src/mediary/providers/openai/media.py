@@ -13,7 +13,7 @@ from mediary.providers.http.counting import count_tokens
 from mediary.providers.http.decoding import UnreadableError, decode
 from mediary.providers.http.encoding import encode
 from mediary.providers.http.form import encode_form
-from mediary.providers.http.pictures import picture_size
+from mediary.providers.http.pictures import originals, picture_size
 from mediary.providers.http.redaction import scrub
 from mediary.providers.http.refusals import error_for, read_words, words_of
 from mediary.providers.http.service import Answer, Service
@@ -50,10 +50,9 @@ def link_media(service: Service, url: str, alt: str = "") -> Media:
 
 async def make_pictures(service: Service, request: TurnRequest) -> AsyncGenerator[Event | Media, None]:
     """Pictures of the prompt, or, where the last message of the user carries pictures, those edited."""
-    originals = _originals(request)
     fields = _picture_fields(request)
-    if originals:
-        path, (body, content_type) = "/images/edits", _edit_form(fields, originals)
+    if found := originals(request):
+        path, (body, content_type) = "/images/edits", _edit_form(fields, found)
     else:
         path, body, content_type = "/images/generations", encode(fields), "application/json"
     # A picture comes in one piece: nothing is between.
@@ -70,9 +69,14 @@ async def make_pictures(service: Service, request: TurnRequest) -> AsyncGenerato
     yield Finish(finish=FinishReason(reason="stop"))
 
 
-def _originals(request: TurnRequest) -> list[Image]:
-    last = next((message for message in reversed(request.messages) if message.role == "user"), None)
-    return [part for part in last.parts if isinstance(part, Image)] if last else []
+def as_file(field: str, picture: Image, number: int = 1) -> tuple[str, str, str, bytes]:
+    """A picture as a field of a form, with a name."""
+    return (
+        field,
+        picture.name or f"image-{number}.{picture.media_type.rpartition('/')[2]}",
+        picture.media_type,
+        picture.data,
+    )
 
 
 def _picture_fields(request: TurnRequest) -> dict[str, Any]:
@@ -96,13 +100,10 @@ async def _read_pictures(name: str, body: bytes) -> MadePictures:
     return made
 
 
-def _edit_form(fields: dict[str, Any], originals: list[Image]) -> tuple[bytes, str]:
+def _edit_form(fields: dict[str, Any], pictures: list[Image]) -> tuple[bytes, str]:
     """The body of `/images/edits` and its type; several pictures are a list."""
-    name = "image" if len(originals) == 1 else "image[]"
-    files = []
-    for number, image in enumerate(originals, 1):
-        filename = image.name or f"image-{number}.{image.media_type.rpartition('/')[2]}"
-        files.append((name, filename, image.media_type, image.data))
+    name = "image" if len(pictures) == 1 else "image[]"
+    files = [as_file(name, picture, number) for number, picture in enumerate(pictures, 1)]
     return encode_form({field: str(value) for field, value in fields.items()}, files)
 
 

@@ -13,7 +13,7 @@ from mediary.providers.base import Kind, Model, Speaker, Spoken, Takes, TurnRequ
 from mediary.providers.http.answering import read_answer
 from mediary.providers.http.encoding import encode, work_on
 from mediary.providers.http.lister import ListingProvider
-from mediary.providers.http.models import Told, configured_models, kind_by_id, transcriber_of
+from mediary.providers.http.models import Told, configured_models, kind_by_id, kind_in, transcriber_of
 from mediary.providers.http.refusals import Words
 from mediary.providers.http.service import Service
 from mediary.providers.http.voices import Voices
@@ -21,8 +21,10 @@ from mediary.providers.openai.chat import ChatReader
 from mediary.providers.openai.embedding import embed
 from mediary.providers.openai.media import link_media, make_pictures, speak
 from mediary.providers.openai.messages import STREAMED_SOUND, chat_payload
+from mediary.providers.openai.quota import read_quota
 from mediary.providers.openai.speech import Habit, list_voices, read_out, speaker_of, with_voices
 from mediary.providers.openai.transcription import transcribe
+from mediary.providers.openai.videos import VideoHabit, make_videos
 from mediary.settings import ProviderSettings
 
 DEFAULT_TRANSCRIBER = "whisper-1"
@@ -43,26 +45,29 @@ class OpenAI(ListingProvider):
         self._listing = asyncio.Lock()
         self._habits = Habits()
         self._speech = Habit()
+        self._videos = VideoHabit()
         self._voices = Voices(lambda: list_voices(self._service()))
 
     def _offer(self, told: dict[str, Told]) -> list[Model]:
         return with_voices(self._settings.base_url, configured_models(self._settings, told))
 
     def takes(self, model: str) -> Takes:
-        """What can stand in a question; models that make pictures take pictures."""
+        """What can stand in a question; models that make pictures or videos take pictures."""
         most = MAX_INLINE if self._settings.inline_bytes is None else self._settings.inline_bytes
-        if model in self._settings.image_models or kind_by_id(model) == "image":
-            return Takes(("image/*",), most)
+        if (kind_in(self._settings, model) or kind_by_id(model)) in ("image", "video"):
+            return Takes(("image/*",), most, inline_only=True)
         return Takes((*TAKEN, *self._settings.takes), most)
 
     async def converse(self, request: TurnRequest) -> AsyncGenerator[Event | Media, None]:
-        """Answer by the endpoint that the model wants: chat, pictures or speech."""
+        """Answer by the endpoint that the model wants: chat, pictures, speech or videos."""
         service = self._service(request.api_key, request.base_url)
         match await self._kind(request.model, service):
             case "image":
                 answer = make_pictures(service, request)
             case "speech":
                 answer = speak(service, request, self._settings.voice)
+            case "video":
+                answer = make_videos(service, request, self._videos)
             case _:
                 answer = self._chat(service, request)
         async with aclosing(answer) as happening:
@@ -99,12 +104,18 @@ class OpenAI(ListingProvider):
         """A vector for each text, by `/embeddings`."""
         return await embed(self._service(), texts, model)
 
+    async def quota(self, api_key: str | None = None) -> dict[str, Any] | None:
+        """Credit and limits, where the service is one that tells of them."""
+        return await read_quota(self._service(api_key))
+
+    async def close(self) -> None:
+        """Tell services what they are still to be told; the connections belong to the HTTP client."""
+        await self._videos.errands.close()
+
     async def _kind(self, model: str, service: Service) -> Kind:
         """Which endpoint a model wants: by the settings, by what the service tells, by its id."""
-        if model in self._settings.image_models:
-            return "image"
-        if model in self._settings.speech_models:
-            return "speech"
+        if kind := kind_in(self._settings, model):
+            return kind
         guess = kind_by_id(model) or "chat"
         if not service.trusted:
             return guess

@@ -33,7 +33,7 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
             yield {
                 "type": "function_call_output",
                 "call_id": _call_id(message.extra.get("tool_call_id")),
-                "output": message.text,
+                "output": _content(message.parts) or "",
             }
         case "assistant":
             if message.text:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from mediary.providers.openai_responses.wire import Annotation, Words
 
@@ -39,4 +40,4 @@ class Sources:
 
 def _escaped(url: str) -> str:
     """A URL that does not end the link that it stands in."""
-    return _IN_URL.sub(lambda found: f"%{ord(found[0]):02X}", url)
+    return _IN_URL.sub(lambda found: quote(found[0]), url)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -98,6 +98,29 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class FailedDownload:
+    """A URL that could not be fetched."""
+
+    url: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """How far the fetching is: of what is `waiting` nothing was fetched, what is `stopped` goes on when it is read."""
+
+    state: Literal["waiting", "running", "stopped", "finished"]
+    count: int
+    """Documents that were fetched"""
+    total: int
+    bytes: int
+    """Bytes that came over the net"""
+    limit: str | None
+    """What ended it before its end"""
+    failures: list[FailedDownload]
+
+
+@dataclass(frozen=True)
 class Done:
     """That it is done."""
 
@@ -150,6 +173,7 @@ def _add_reading(router: APIRouter, room: BucketRoom) -> None:
     @router.get(
         "/{bucket}/downloads",
         summary="How far the fetching of the bucket's downloads.json is",
+        response_model=Downloads,
         responses=dict.fromkeys((400, 404), ERROR),
     )
     async def get_downloads(bucket: str) -> Response:

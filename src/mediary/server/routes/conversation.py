@@ -12,6 +12,7 @@ from mediary.conversations.request import ConversationRequest, decode_request
 from mediary.conversations.turn import Conversations
 from mediary.errors import FieldError, MethodNotAllowedError
 from mediary.server.held_parts import decoded, hold_file, read_field
+from mediary.server.labels import user_label
 from mediary.server.limits import USUAL, Body, check_declared_length
 from mediary.server.long_answers import LongWork, Running, until_gone
 from mediary.server.own_urls import as_path, use_paths
@@ -54,7 +55,7 @@ class ConversationEndpoint:
         if scope["method"] != "POST":
             raise MethodNotAllowedError(scope["method"], ("POST",))
         headers = dict(scope["headers"])
-        user = (headers.get(b"x-user") or headers.get(b"x_user") or b"").decode("latin-1") or None
+        user = user_label(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
         async with self._conversations.holder() as holder:
             question = await self._read(scope, receive, headers.get(b"content-type", b""), holder)

@@ -1,10 +1,11 @@
 """`/backend-api/v2/upload_cookies`: files of cookies come in, and no value ever goes out."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, Field
 from starlette.datastructures import FormData, UploadFile
 
 from mediary.errors import FieldError
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
 
 MOST_TEXT = 1024
 """Bytes of the field `domain`."""
+
+
+class DomainCookies(BaseModel):
+    """The cookies of a domain."""
+
+    domain: str
+    names: list[str]
+    expires: float | None = Field(description="Unix seconds: when the first of them ends; null if none does")
+
+
+class Done(BaseModel):
+    """That it is done."""
+
+    message: str
+
 
 _FORM = {
     "requestBody": {
@@ -66,16 +82,16 @@ def cookie_routes(jar: "Callable[[], Awaitable[Jar]]", files: "CookieFiles", max
         return PlainTextResponse("File saved")
 
     @router.get("", summary="Whose cookies there are: names and when the first ends, never a value")
-    async def list_cookies() -> list[dict[str, Any]]:
+    async def list_cookies() -> list[DomainCookies]:
         return [
-            {"domain": kept.domain, "names": list(kept.names), "expires": kept.expires}
+            DomainCookies(domain=kept.domain, names=list(kept.names), expires=kept.expires)
             for kept in await (await jar()).list()
         ]
 
     @router.delete("/{domain}", summary="Forget the cookies of a domain", responses={404: ERROR})
-    async def delete_cookies(domain: str) -> dict[str, str]:
+    async def delete_cookies(domain: str) -> Done:
         await (await jar()).delete(domain)
-        return {"message": "Cookies deleted"}
+        return Done(message="Cookies deleted")
 
     return router
 

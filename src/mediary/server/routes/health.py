@@ -1,8 +1,17 @@
 """Whether the server lives, and whether what it needs is reachable."""
 
+from typing import Literal
+
 from fastapi import APIRouter
+from pydantic import BaseModel
 
 from mediary.services import Services
+
+
+class Ready(BaseModel):
+    """That all is there."""
+
+    status: Literal["ready"] = "ready"
 
 
 def health_routes(services: Services) -> APIRouter:
@@ -10,8 +19,8 @@ def health_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/readyz", summary="Database and store are reachable")
-    async def readyz() -> dict[str, str]:
+    async def readyz() -> Ready:
         await services.check()
-        return {"status": "ready"}
+        return Ready()
 
     return router

@@ -22,8 +22,9 @@ from mediary.media.search_text import fold
 from mediary.names import words_in
 from mediary.server.forms import read_form
 from mediary.server.items import Item, describe_item
+from mediary.server.labels import user_label
 from mediary.server.limits import Body, check_declared_length
-from mediary.server.openapi import ERROR
+from mediary.server.openapi import ERROR, FILES, in_header
 from mediary.server.query import read_boolean, read_time
 
 MOST_ITEMS = 500
@@ -245,7 +246,7 @@ def _add_adding(router: APIRouter, library: MediaLibrary, max_bytes: int) -> Non
     )
     async def add_files(request: Request) -> Response:
         check_declared_length(request.scope, max_bytes, LIMIT)
-        owner = request.headers.get("x-user") or request.headers.get("x_user")
+        owner = user_label(request.headers.raw)
         async with read_form(request.scope, Body(request.receive, max_bytes, LIMIT), MOST_TEXT) as form:
             files = [item for item in form.getlist("files") if isinstance(item, UploadFile)]
             if not files:
@@ -338,6 +339,7 @@ _TAGS_BODY = {
 }
 
 _FORM_BODY = {
+    "parameters": [in_header("x-user", "The label of the items' owner; no identity")],
     "requestBody": {
         "required": True,
         "content": {
@@ -346,7 +348,7 @@ _FORM_BODY = {
                     "type": "object",
                     "required": ["files"],
                     "properties": {
-                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        "files": FILES,
                         "tags": {"type": "array", "items": {"type": "string"}, "description": "Also with commas"},
                         "prompt": {"type": "string", "description": "What they were made from"},
                         "alt": {"type": "string", "description": "What they show; else the words of their names"},
@@ -354,5 +356,5 @@ _FORM_BODY = {
                 }
             }
         },
-    }
+    },
 }

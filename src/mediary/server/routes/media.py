@@ -36,12 +36,12 @@ class MediaFiles:
     """
 
     def __init__(self, store: Store, redirect_seconds: int | None = None) -> None:
-        self._files: Files = LocalFiles(store) if isinstance(store, HasPath) else RemoteFiles(store)
+        self.files: Files = LocalFiles(store) if isinstance(store, HasPath) else RemoteFiles(store)
         self._links = Links(store, redirect_seconds) if redirect_seconds and isinstance(store, SignsLinks) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD, with ranges and conditions; a missing file leads to its source, if the URL names one."""
-        await serve(self._files, scope["path"].split("/", 2)[2], scope, receive, send, self._links)
+        await serve(self.files, scope["path"].split("/", 2)[2], scope, receive, send, self._links)
 
 
 async def serve(

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from pydantic import BaseModel, Field
 
 from mediary.conversations.request import decode_json
-from mediary.errors import BadRequestError
+from mediary.errors import BadRequestError, FieldError
 from mediary.memory.item import LONGEST_USER, NewItem, describe_item, text_of
 from mediary.server.limits import Body, check_declared_length
 from mediary.server.openapi import ERROR
@@ -117,7 +117,11 @@ def _add_keeping(router: APIRouter, memory: "Callable[[], Awaitable[Memory]]") -
         response_model=Counted,
         responses=dict.fromkeys((400, 422, 503), ERROR),
     )
-    async def delete_items(user_id: UserId, filters: Fields = None, metadata: Fields = None) -> Response:
+    async def delete_items(
+        user_id: UserId, request: Request, filters: Fields = None, metadata: Fields = None
+    ) -> Response:
+        if unknown := set(request.query_params) - {"filters", "metadata"}:
+            raise FieldError(min(unknown), "says nothing here, and without filters all would be deleted")
         wanted = _fields("filters", filters), _fields("metadata", metadata)
         return _answer({"count": await (await memory()).delete(user_id, *wanted)})
 
@@ -127,7 +131,9 @@ def _add_keeping(router: APIRouter, memory: "Callable[[], Awaitable[Memory]]") -
         response_model=Done,
         responses=dict.fromkeys((404, 422, 503), ERROR),
     )
-    async def delete_item(user_id: UserId, item_id: str) -> Response:
+    async def delete_item(user_id: UserId, item_id: str, request: Request) -> Response:
+        if b"%2f" in request.scope["raw_path"].lower():
+            raise FieldError("user_id", "holds a slash: what stands before it may be another user")
         await (await memory()).delete_item(user_id, item_id)
         return _answer({"message": "Memory item deleted"})
 
@@ -182,16 +188,23 @@ _BODY = {
                     "type": "object",
                     "required": ["items"],
                     "properties": {
-                        "id": {"type": "string", "description": "The conversation that they come from"},
+                        "id": {
+                            "type": ["string", "integer", "null"],
+                            "description": "The conversation that they come from",
+                        },
                         "items": {
                             "type": "array",
                             "maxItems": MOST_ITEMS,
                             "items": {
                                 "type": "object",
                                 "properties": {
-                                    "role": {"type": "string", "default": "user"},
-                                    "content": {"description": "Text, or a list of parts", "example": "I like tea"},
-                                    "metadata": {"type": "object"},
+                                    "role": {"type": ["string", "null"], "default": "user"},
+                                    "content": {
+                                        "type": ["string", "array", "null"],
+                                        "description": "Text, or a list of parts",
+                                        "example": "I like tea",
+                                    },
+                                    "metadata": {"type": ["object", "null"]},
                                 },
                             },
                         },

@@ -3,24 +3,25 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
 
 from mediary.conversations.request import decode_json
 from mediary.errors import BadRequestError, FieldError, NotFoundError
+from mediary.server.labels import user_label
 from mediary.server.limits import Body, check_declared_length
 from mediary.server.openapi import ERROR
 from mediary.server.pace import Pace
-from mediary.usage.record import NANO, UsageRecord
+from mediary.usage.record import UsageRecord, dollars
 
 if TYPE_CHECKING:
     from mediary.usage.reports import Report, ReportKind
     from mediary.usage.room import UsageRoom
-    from mediary.usage.statistics import Group, Statistics
+    from mediary.usage.statistics import Statistics
 
 MAX_REPORT = 16 * 1024
 """Bytes of what a client may say at once."""
@@ -46,9 +47,65 @@ _REPORT: dict[str, Any] = {
 _DAY = Path(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", json_schema_extra={"format": "date"}, examples=["2026-11-20"])
 
 
+class Kept(BaseModel):
+    """That it is kept: an empty object."""
+
+
+class Sums(BaseModel):
+    """What some turns come to."""
+
+    requests: int
+    finished: int
+    failed: int
+    cancelled: int
+    interrupted: int
+    prompt_tokens: int
+    completion_tokens: int
+    saved_tokens: int
+    total_tokens: int
+    reasoning_tokens: int
+    characters: int
+    media: int
+    pictures: int
+    media_bytes: int
+    media_seconds: float
+    cost: float | None = Field(description="US dollars, of the `priced_requests`; null where there are none of them")
+    priced_requests: int
+    first_token_ms: float | None = Field(description="The mean")
+    duration_ms: float | None = Field(description="The mean")
+
+
+class SumsOfDay(Sums):
+    """What a day comes to."""
+
+    date: date
+
+
+class SumsOfName(Sums):
+    """What a model, a provider or a user comes to."""
+
+    name: str
+
+
+class Stats(BaseModel):
+    """What days come to."""
+
+    days: list[SumsOfDay]
+    models: list[SumsOfName]
+    providers: list[SumsOfName]
+    users: list[SumsOfName]
+    totals: Sums
+
+
 def usage_routes(usage: "UsageRoom") -> APIRouter:
     """The routes, on what is known of use."""
     router = APIRouter(prefix="/backend-api/v2", tags=["usage"])
+    _add_reporting(router, usage)
+    _add_reading(router, usage)
+    return router
+
+
+def _add_reporting(router: APIRouter, usage: "UsageRoom") -> None:
     pace = Pace(REPORTS_A_SECOND, REPORTS_AT_ONCE)
     refusals: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 413, 429, 503, 507), ERROR)
 
@@ -58,22 +115,35 @@ def usage_routes(usage: "UsageRoom") -> APIRouter:
         report = decode_json(_objects, await Body(request.receive, MAX_REPORT, "").read())
         if _is_deep(report):
             raise BadRequestError("the body is nested too deeply")
-        await (await usage.reports()).add(kind, report, user_label(request, report))
+        await (await usage.reports()).add(kind, report, _label(request, report))
         return Response(b"{}", media_type="application/json")
 
-    @router.post("/usage", summary="What a client says it used", responses=refusals, openapi_extra=_REPORT)
+    @router.post(
+        "/usage",
+        summary="What a client says it used",
+        response_model=Kept,
+        responses=refusals,
+        openapi_extra=_REPORT,
+    )
     async def keep_usage(request: Request) -> Response:
         return await keep("usage", request)
 
-    @router.post("/log", summary="What happened to a client", responses=refusals, openapi_extra=_REPORT)
+    @router.post(
+        "/log", summary="What happened to a client", response_model=Kept, responses=refusals, openapi_extra=_REPORT
+    )
     async def keep_log(request: Request) -> Response:
         return await keep("log", request)
 
+
+def _add_reading(router: APIRouter, usage: "UsageRoom") -> None:
     @router.get(
         "/usage/{day}",
-        summary="The turns of a day, of UTC, a line of JSON each; what clients say comes behind what was measured",
+        summary="The turns of a day, of UTC, a line of JSON each; what clients alone know comes behind what was measured",
         response_class=Response,
-        responses={200: {"description": "JSON lines", "content": {LINES: {}}}, **dict.fromkeys((400, 404, 503), ERROR)},
+        responses={
+            200: {"description": "JSON lines", "content": {LINES: {"itemSchema": {"type": "object"}}}},
+            **dict.fromkeys((400, 404, 503), ERROR),
+        },
     )
     async def read_day(
         day: Annotated[str, _DAY],
@@ -88,11 +158,8 @@ def usage_routes(usage: "UsageRoom") -> APIRouter:
     @router.get(
         "/stats",
         summary="What the last days come to",
-        response_class=Response,
-        responses={
-            200: {"description": "Sums", "content": {"application/json": {}}},
-            **dict.fromkeys((400, 503), ERROR),
-        },
+        response_model=Stats,
+        responses=dict.fromkeys((400, 503), ERROR),
     )
     async def read_stats(
         days: Annotated[int, Query(ge=1, le=MAX_DAYS, description="With today, of UTC")] = 30,
@@ -101,12 +168,10 @@ def usage_routes(usage: "UsageRoom") -> APIRouter:
         found = await (await usage.ledger()).statistics(days, user)
         return Response(_encoder.encode(describe_statistics(found)), media_type="application/json")
 
-    return router
 
-
-def user_label(request: Request, report: Mapping[str, Any]) -> str | None:
+def _label(request: Request, report: Mapping[str, Any]) -> str | None:
     """What the client calls its user: in a header, else in what it says."""
-    said = request.headers.get("x-user") or request.headers.get("x_user") or report.get("user")
+    said = user_label(request.headers.raw) or report.get("user")
     return said[:MAX_LABEL] if isinstance(said, str) and said else None
 
 
@@ -114,7 +179,7 @@ def describe_record(record: UsageRecord) -> dict[str, Any]:
     """A turn as clients read it."""
     told = asdict(record)
     told["user"] = told.pop("user_label")
-    return {"source": "server", **told, "cost": _dollars(record.cost)}
+    return {"source": "server", **told, "cost": dollars(record.cost)}
 
 
 def describe_report(report: "Report") -> dict[str, Any]:
@@ -125,30 +190,12 @@ def describe_report(report: "Report") -> dict[str, Any]:
 def describe_statistics(found: "Statistics") -> dict[str, Any]:
     """Sums as clients read them."""
     return {
-        "days": [{"date": group.name, **_sums(group)} for group in found.days],
-        "models": [{"name": group.name, **_sums(group)} for group in found.models],
-        "providers": [{"name": group.name, **_sums(group)} for group in found.providers],
-        "users": [{"name": group.name, **_sums(group)} for group in found.users],
-        "totals": _sums(found.totals),
+        "days": [{"date": group.name, **group.describe()} for group in found.days],
+        "models": [{"name": group.name, **group.describe()} for group in found.models],
+        "providers": [{"name": group.name, **group.describe()} for group in found.providers],
+        "users": [{"name": group.name, **group.describe()} for group in found.users],
+        "totals": found.totals.describe(),
     }
-
-
-def _sums(group: "Group") -> dict[str, Any]:
-    """`cost` is that of the `priced_requests`; times are means, in milliseconds."""
-    sums: dict[str, Any] = dict(group.sums)
-    answered, priced = sums.pop("answered"), sums.pop("priced")
-    first, duration = sums.pop("first_token_ms"), sums.pop("duration_ms")
-    return {
-        **sums,
-        "cost": _dollars(sums["cost"]),
-        "priced_requests": priced,
-        "first_token_ms": round(first / answered, 3) if answered else None,
-        "duration_ms": round(duration / sums["requests"], 3) if sums["requests"] else None,
-    }
-
-
-def _dollars(nanos: int | None) -> Decimal | None:
-    return None if nanos is None else (Decimal(nanos) / NANO).normalize()
 
 
 def _read_day(text: str) -> date:
@@ -168,7 +215,7 @@ async def _lines(usage: "UsageRoom", day: date, source: Source | None) -> AsyncI
         after = page.next
     after = 0 if source in (None, "client") else None
     while after is not None:
-        said = await (await usage.reports()).list("usage", day, after)
+        said = await (await usage.reports()).list("usage", day, after, news=source is None)
         if said.reports:
             yield _encoder.encode_lines([describe_report(report) for report in said.reports])
         after = said.next

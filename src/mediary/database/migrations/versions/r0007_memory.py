@@ -113,7 +113,7 @@ def _create_items() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_memory_items"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_memory_items_user_digest", "memory_items", ["user_id", "digest"], unique=True)
+    op.create_index("ix_memory_items_digest", "memory_items", ["digest"], unique=True)
     op.create_index("ix_memory_items_newest", "memory_items", ["user_id", "id"])
     op.create_index("ix_memory_items_user_conversation", "memory_items", ["user_id", "conversation_id"])
     op.create_index("ix_memory_items_model", "memory_items", ["model", "id"])
