@@ -36,6 +36,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers as OpenAI's endpoint does, in base64 where it is asked for."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one piece: a second one would wait 40 ms for the first to be acknowledged
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema_rs import validator_for
+from schemathesis.specs.openapi.definitions import OPENAPI_32
 from tests.media.samples import picture
 from tests.server.forms import form
 from tests.servers.mediary import MediaryServer, clean_environment, media_urls
@@ -192,9 +194,9 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaryServer]:
 def test_no_answer_is_outside_of_the_document(server: MediaryServer, tmp_path: Path) -> None:
     things = fill(server)
 
-    phases = "--phases=examples,coverage,fuzzing"
-    check(server, things, tmp_path, phases, f"--max-examples={EXAMPLES}", "--exclude-method=DELETE")
-    check(server, things, tmp_path, phases, f"--max-examples={EXAMPLES}", "--include-method=DELETE")
+    phases, many = "--phases=examples,coverage,fuzzing,stateful", f"--max-examples={EXAMPLES}"
+    check(server, things, tmp_path, phases, many, "--exclude-method=DELETE")
+    check(server, things, tmp_path, phases, many)  # what is deleted now is missed by others
 
     assert "Traceback" not in server.output()
 
@@ -204,6 +206,13 @@ def test_the_document_has_every_path_of_the_contract(server: MediaryServer) -> N
 
     wanted = {(path, method) for path, methods in PATHS.items() for method in methods.split()}
     assert wanted - {(path, method) for path, methods in paths.items() for method in methods} == set()
+
+
+def test_the_document_is_valid(server: MediaryServer) -> None:
+    document = server.get_json(DOCUMENT)
+
+    assert document["openapi"] == "3.2.0"
+    assert list(validator_for(OPENAPI_32).iter_errors(document)) == []
 
 
 def test_parameters_are_named_and_typed(server: MediaryServer) -> None:
@@ -225,7 +234,7 @@ def test_every_reference_leads_somewhere(server: MediaryServer) -> None:
 
     named = set(re.findall(r"#/components/schemas/([^\"]+)", json.dumps(document)))
     assert named <= set(document["components"]["schemas"])
-    assert "nullable" not in json.dumps(document)  # of OpenAPI 3.0; 3.1 ignores it
+    assert "nullable" not in json.dumps(document)  # of OpenAPI 3.0, ignored since
 
 
 def test_the_document_says_that_a_key_is_needed(server: MediaryServer, locked: MediaryServer) -> None:

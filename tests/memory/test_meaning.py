@@ -151,3 +151,13 @@ async def test_an_item_that_goes_while_its_vector_is_made(
     service.held.set()
     await places.idle()
     assert set((await rows(database)).values()) == {0}
+
+
+async def test_vectors_of_a_size_that_no_model_has_are_not_taken(
+    places: Memory, database: Database, service: EmbeddingService
+):
+    service.more = 20_000
+    await places.add("ann", FACTS)
+    await places.idle()
+    assert (await rows(database))["memory_vectors"] == 0
+    assert await texts(places, "ann", "Miezi") == [FACTS[0]]

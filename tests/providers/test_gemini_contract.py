@@ -43,7 +43,7 @@ class TestAgainstASmallServer(ProviderContract):
     @pytest.fixture
     def provider(self, make_gemini: Callable[..., Gemini], service: Scripted) -> Gemini:
         unknown = {"code": 404, "message": "models/x is not found for API version v1beta", "status": "NOT_FOUND"}
-        models = [{"name": "models/m", "supportedGenerationMethods": ["generateContent"]}, {"name": "models/veo-2"}]
+        models = [{"name": "models/m", "supportedGenerationMethods": ["generateContent"]}, {"name": "models/imagen-4"}]
 
         async def play(asked: Asked, line: Line) -> None:
             if asked.path.startswith("/v1/models?"):

@@ -101,11 +101,12 @@ class TestModels:
             ("gemini-2.5-flash-image", "image"),
             ("gemini-3.8-flash", "chat"),
             ("gemini-2.5-flash-preview-tts", "speech"),
+            ("veo-3", "video"),
             ("gemma-3-1b-it", "chat"),
         ]
         flash = models[1]
         assert (flash.label, flash.context_tokens, flash.vision, flash.audio) == ("Flash", 1048576, True, True)
-        assert not models[3].vision
+        assert not models[4].vision
         assert [asked.path for asked in service.asked] == [
             "/v1/models?pageSize=1000",
             "/v1/models?pageSize=1000&pageToken=a%26b",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tests.servers import openai_files, openai_responses
+from tests.servers import openai_files, openai_responses, openai_videos
 from tests.servers.aimock import KEY, running_aimock
 from tests.servers.background import in_background
 from tests.servers.narrator import Narrator, narrator
@@ -33,6 +33,7 @@ def contract_peers() -> Iterator[Peers]:
         no = stack.enter_context(in_background(refusing()))
         files = stack.enter_context(in_background(openai_files.openai_files()))
         studio = stack.enter_context(in_background(openai_responses.small_openai()))
+        films = stack.enter_context(in_background(openai_videos.videos_peer()))
         tale = stack.enter_context(narrator())
         tables = [
             _table("Aimock", aimock, KEY, 'default_model = "gpt-4o"\nvision_models = ["gpt-4o"]\n'),
@@ -43,6 +44,7 @@ def contract_peers() -> Iterator[Peers]:
             _table("Unauthorised", f"{no}/401/v1", "k", _FILES),
             _table("Limited", f"{no}/429/v1", "k", _FILES),
             _table("Studio", studio.base_url, openai_responses.KEY, _STUDIO, wire="openai_responses"),
+            _table("Films", films.base_url, openai_videos.KEY, 'models = ["sora-2"]\n'),
             tale.settings,
             '[models]\nshaky = ["Says500/m", "Local/passages"]\n',
         ]

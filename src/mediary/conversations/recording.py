@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500
 """Turns that are written in one transaction, at most."""
+MOST_WAITING = 10_000
+"""Turns that wait for a database that does not answer; the oldest of more are lost."""
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+"""Seconds until a database that failed is tried again."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +48,16 @@ class Recorder:
         prices: Prices | None = None,
         made: Made | None = None,
         counters: Counters | None = None,
+        first_wait: float = FIRST_WAIT,
     ) -> None:
         self._ledger = ledger
         self._prices = prices or Prices()
         self._made = made
         self._counters = counters or Counters()
+        self._first_wait = first_wait
         self._unwritten: list[Measured] = []
         self._writing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def begin(self, provider: str, model: str, *, asked: int | None = None) -> Measure:
         """A turn begins, with a question of so many characters; `record` it at its end, whichever that is."""
@@ -77,18 +85,38 @@ class Recorder:
             self._count(record)
 
     async def close(self) -> None:
-        """Wait until all is written."""
+        """Wait until all is written; what cannot be written now is lost."""
+        self._closing.set()
         if self._writing:
             await asyncio.wait([self._writing])
 
     async def _write(self) -> None:
         """What ends meanwhile shares the next transaction, which costs as much as a turn."""
+        wait, at_once = self._first_wait, AT_ONCE
         while self._unwritten:
-            due, self._unwritten = self._unwritten[:AT_ONCE], self._unwritten[AT_ONCE:]
+            due, self._unwritten = self._unwritten[:at_once], self._unwritten[at_once:]
             try:
                 await self.write(*due)
+                wait, at_once = self._first_wait, AT_ONCE
             except MediaryError as error:
-                _tell(due, error)
+                # what failed goes to the end, and one at a time from there: it may be a single turn that is refused
+                if not self._keep_waiting([*self._unwritten, *due], error):
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), wait)
+                wait, at_once = min(2 * wait, LONGEST_WAIT), AT_ONCE if self._closing.is_set() else 1
+
+    def _keep_waiting(self, unwritten: list[Measured], error: MediaryError) -> bool:
+        """Keep what could not be written for the next time, of which there is none for a server that stops."""
+        lost = len(unwritten) if self._closing.is_set() else max(0, len(unwritten) - MOST_WAITING)
+        self._unwritten = unwritten[lost:]
+        if lost:
+            turns = [each.turn for each in unwritten[:lost]]
+            logger.warning("the use of turns is not recorded", extra={"turns": turns, "cause": error.message})
+        else:
+            extra = {"turns": len(unwritten), "cause": error.message}
+            logger.warning("the use of turns is not recorded yet", extra=extra)
+        return bool(self._unwritten)
 
     async def _complete(self, measured: Measured) -> UsageRecord:
         """The record of a turn, with what takes time to find out."""
@@ -121,8 +149,3 @@ class Recorder:
             self._counters.observe("first_token", *who, seconds=record.first_token_ms / 1000)
         if record.duration_ms is not None:
             self._counters.observe("turn_duration", *who, seconds=record.duration_ms / 1000)
-
-
-def _tell(lost: Sequence[Measured], error: MediaryError) -> None:
-    turns = [each.turn for each in lost]
-    logger.warning("the use of turns is not recorded", extra={"turns": turns, "cause": error.message})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
@@ -19,6 +20,8 @@ MOST_NEAR = 80
 """Items whose vectors are compared."""
 MOST_FOUND = 50
 """Items that a search ranks: of those further down, few have to do with it."""
+
+_Rows: TypeAlias = tuple[dict[str, Any], dict[str, Any]]
 
 _items = memory_items.c
 _signs = memory_signs.c
@@ -93,24 +96,34 @@ class VectorStore:
     @uninterrupted
     async def keep(self, placed: Iterable[tuple[Unplaced, Vector | None]]) -> None:
         """Store vectors, each in the place of an older one; without one an item is not asked about again."""
+        given = dict(await asyncio.to_thread(self._rows, placed))
         async with self._database.begin() as connection:
-            given = {item.id: (item, vector) for item, vector in placed}
             there = select(_items.id).where(_items.id.in_(given))
             if self._database.dialect == "postgresql":
                 there = there.with_for_update(key_share=True)
             numbers = list(await connection.scalars(there))
             await connection.execute(delete(memory_signs).where(_signs.item.in_(numbers)))
             await connection.execute(delete(memory_vectors).where(memory_vectors.c.item.in_(numbers)))
-            vectors = [(item, vector) for item, vector in map(given.__getitem__, numbers) if vector]
-            if vectors:
-                signs = [
-                    {"user_id": item.user_id, "model": self._model, "item": item.id, "signs": vector.signs}
-                    for item, vector in vectors
-                ]
-                await connection.execute(insert(memory_signs), signs)
-                data = [{"item": item.id, "vector": vector.data} for item, vector in vectors]
-                await connection.execute(insert(memory_vectors), data)
+            found = [row for number in numbers if (row := given[number])]
+            if found:
+                await connection.execute(insert(memory_signs), [signs for signs, _ in found])
+                await connection.execute(insert(memory_vectors), [vector for _, vector in found])
             await connection.execute(update(memory_items).where(_items.id.in_(numbers)).values(model=self._model))
+
+    def _rows(self, placed: Iterable[tuple[Unplaced, Vector | None]]) -> list[tuple[int, _Rows | None]]:
+        """By the numbers of items the rows of their signs and vectors; for many it takes its time."""
+        return [
+            (
+                item.id,
+                (
+                    {"user_id": item.user_id, "model": self._model, "item": item.id, "signs": vector.signs},
+                    {"item": item.id, "vector": vector.data},
+                )
+                if vector
+                else None,
+            )
+            for item, vector in placed
+        ]
 
 
 def _nearest(vector: Vector, found: Iterable[tuple[int, bytes]]) -> list[int]:

@@ -1,5 +1,6 @@
 """Vectors: where texts lie in a model's space of meaning, as they are stored and compared."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from struct import pack, unpack
 from mediary.errors import ProviderError
 from mediary.providers.base import Embeds
 
+MOST_NUMBERS = 16_384
+"""Numbers of a vector; models give some thousand."""
 LONGEST_TEXT = 8000
 """Characters of an item that are placed: models take no more than some thousand tokens."""
 
@@ -31,7 +34,9 @@ class Placer:
         found = await self.provider.embed([text[:LONGEST_TEXT] for text in texts], self.model)
         if len(found) != len(texts) or len(set(map(len, found))) > 1:
             raise ProviderError(f"{self.name} gave {len(found)} vectors for {len(texts)} texts")
-        return [Vector.of(numbers) for numbers in found]
+        if max(map(len, found), default=0) > MOST_NUMBERS:
+            raise ProviderError(f"{self.name} gave vectors of more than {MOST_NUMBERS:,} numbers")
+        return await asyncio.to_thread(lambda: [Vector.of(numbers) for numbers in found])
 
 
 @dataclass(slots=True, frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, or_, select, update
 
 from mediary.database.clock import now
 from mediary.database.engine import Database
@@ -29,6 +29,7 @@ LARGE_PREVIEW = 16 * 1024
 
 _SEPARATOR = b"\n\n"
 _columns = runs.c
+_MOVE = update(runs).where(_columns.id == bindparam("run"))
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,15 +75,15 @@ class RunStore:
         """
         chunks = await asyncio.to_thread(_chunks, changes)
         begun = [self._row(change.info) for change in changes if change.begins]
-        new, lost = set(), set()
+        going_on = select(_columns.id).where(_columns.owner == self._owner, _columns.state == "running")
         async with self._database.begin() as connection:
-            if begun:
-                new = set((await connection.execute(self._begin, begun)).scalars())
-            for info in (change.info for change in changes if change.info.id not in new):
-                ours = (_columns.id == info.id, _columns.owner == self._owner, _columns.state == "running")
-                if not (await connection.execute(update(runs).where(*ours).values(**_standing(info)))).rowcount:
-                    lost.add(info.id)
-            if chunks := [chunk for chunk in chunks if chunk["run"] not in lost]:
+            ours = set((await connection.execute(self._begin, begun)).scalars()) if begun else set()
+            if others := {change.info.id: change.info for change in changes if change.info.id not in ours}:
+                found = others.keys() & (await connection.execute(going_on.with_for_update())).scalars()
+                if standing := [{"run": run} | _standing(others[run]) for run in found]:
+                    await connection.execute(_MOVE, standing)
+                ours |= found
+            if chunks := [chunk for chunk in chunks if chunk["run"] in ours]:
                 await connection.execute(self._add, chunks)
 
     @uninterrupted

@@ -13,12 +13,15 @@ from mediary.errors import (
 )
 from mediary.server.protocol import Send
 
+LONGEST = 2000
+"""Characters of a message: some hold what a client sent, which may be a megabyte."""
 DEFECT = "the server failed; its log says more under this request's id"
 
 
 def error_body(error: MediaryError) -> bytes:
     """`{"error": {"code", "message"}}`."""
-    return msgspec.json.encode({"error": {"code": error.code, "message": error.message}})
+    message = error.message if len(error.message) <= LONGEST else f"{error.message[: LONGEST - 1]}…"
+    return msgspec.json.encode({"error": {"code": error.code, "message": message}})
 
 
 def error_headers(error: MediaryError) -> dict[str, str]:

@@ -191,6 +191,7 @@ def complete_document(
 
     `locked` says that the server has a key.
     """
+    app.openapi_version = "3.2.0"  # the first that can describe the events of a stream
     routed = app.openapi
 
     def openapi() -> dict[str, Any]:

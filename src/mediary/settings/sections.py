@@ -302,7 +302,7 @@ class Settings(BaseSettings):
     check_version: bool = Field(True, description="Look up which version of Mediary is the latest, once a day at most.")
     version_url: Url = Field(
         "https://api.deps.dev/v3/systems/pypi/packages/mediary",
-        description="Where that is looked up; an index that answers as PyPI does under `/pypi/mediary/json` will do, too.",
+        description="Where that is looked up; an index that answers under `/pypi/mediary/json` will do, too.",
     )
     models: dict[str, tuple[str, ...]] = Field(
         {}, description='Groups of models by name, such as `fast = ["OpenAI/gpt-4o-mini", "Groq/llama-3.3-70b"]`.'

@@ -258,6 +258,17 @@ def test_content_of_a_sound(server: MediaryServer) -> None:
     assert "data" not in content
 
 
+def test_content_of_a_video(server: MediaryServer) -> None:
+    events = server.converse("A boat", provider="Films", model="sora-2")
+
+    states = [event["status"] for event in of_type(events, "reasoning") if event["label"] == "Video"]
+    assert "37 %" in states
+    [content] = of_type(events, "content")
+    [url] = media_urls([content])
+    assert content["content"] == f'<video src="{url}"></video>'
+    assert server.get(url)[4:8] == b"ftyp"
+
+
 def test_tool_calls(server: MediaryServer) -> None:
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
 

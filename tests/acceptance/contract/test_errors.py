@@ -86,6 +86,16 @@ def test_422_names_the_field(server: MediaryServer, field: str, value: object) -
     assert answer.error.startswith(field)
 
 
+def test_a_message_does_not_repeat_a_megabyte(server: MediaryServer) -> None:
+    body, kind = form({}, {"hill.png": png(5, 5)})
+    [added] = post(server, f"{B}/media", body, kind).json["results"]
+
+    with server.open(f"{B}/media/{added['name']}", {"k" * 1_000_000: 1}, method="PATCH") as refused:
+        said = refused.read()
+
+    assert (refused.status, len(json.loads(said)["error"]["message"])) == (422, 2000)
+
+
 def send(server: MediaryServer, provider: str) -> Answer:
     return post(server, f"{B}/uploads", *form({"provider": provider}, {"hill.png": png(4, 4)}))
 

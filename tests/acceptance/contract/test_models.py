@@ -1,9 +1,13 @@
 """CONTRACT.md, "Models and providers", row by row."""
 
+from pathlib import Path
+
 import pytest
 from tests.server.bucket_client import ask
 from tests.servers.aimock import KEY
+from tests.servers.background import in_background
 from tests.servers.contract_peers import Peers
+from tests.servers.http import raw_server, response
 from tests.servers.mediary import MediaryServer
 
 from mediary import __version__
@@ -85,6 +89,22 @@ def test_any_provider(server: MediaryServer) -> None:
     assert b'"tale"' in without
     named, unnamed = (server.converse("Hello", **fields)[0] for fields in ({"provider": "AnyProvider"}, {}))
     assert named == unnamed
+
+
+def test_quota(tmp_path: Path) -> None:
+    with in_background(raw_server()) as proxy:
+        proxy.answers["http://openrouter.ai/api/v1/credits"] = response(
+            b'{"data": {"total_credits": 5, "total_usage": 2}}'
+        )
+        proxy.answers["http://openrouter.ai/api/v1/key"] = response(b'{"data": {"limit": null}}')
+        settings = (
+            f'[net]\nproxy = "{proxy.url}"\n[providers.Router]\nwire = "openai"\nmodels = ["m"]\napi_key = "k"\n'
+            'base_url = "http://openrouter.ai/api/v1"\n'
+        )
+        with MediaryServer(tmp_path / "data", settings=settings) as server:
+            told = server.get_json(f"{B}/quota/Router")
+
+    assert told == {"total_credits": 5, "total_usage": 2, "limit": None}
 
 
 def test_quota_of_who_tells_nothing(server: MediaryServer) -> None:

@@ -138,7 +138,7 @@ def _add_reporting(router: APIRouter, usage: "UsageRoom") -> None:
 def _add_reading(router: APIRouter, usage: "UsageRoom") -> None:
     @router.get(
         "/usage/{day}",
-        summary="The turns of a day, of UTC, a line of JSON each; what clients alone know comes behind what was measured",
+        summary="The turns of a day, of UTC, a line of JSON each; what clients alone know comes behind them",
         response_class=Response,
         responses={
             200: {"description": "JSON lines", "content": {LINES: {"itemSchema": {"type": "object"}}}},
