@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mediary.buckets.room import BucketRoom, ensure_bucket_dir
-from mediary.conversations.attachments import Attachments
-from mediary.conversations.bucket_parts import BucketParts
-from mediary.conversations.carry import Carrier
-from mediary.conversations.create import Creating
-from mediary.conversations.created import AnswerCache
-from mediary.conversations.directory import CUSTOM, ProviderDirectory
-from mediary.conversations.discovery import LOCAL_SERVERS, find_local_servers
-from mediary.conversations.interrupted import BROKEN_OFF, Interruptions
-from mediary.conversations.made import Made
-from mediary.conversations.read_out import Narrator
-from mediary.conversations.recording import Recorder
-from mediary.conversations.remembering import Remembering, placer
+from mediary.conversations.attaching.attachments import Attachments
+from mediary.conversations.attaching.bucket_parts import BucketParts
+from mediary.conversations.attaching.carry import Carrier
+from mediary.conversations.choice.directory import CUSTOM, ProviderDirectory
+from mediary.conversations.choice.discovery import LOCAL_SERVERS, find_local_servers
+from mediary.conversations.contexts.remembering import Remembering, placer
+from mediary.conversations.creating.create import Creating
+from mediary.conversations.creating.created import AnswerCache
+from mediary.conversations.creating.read_out import Narrator
+from mediary.conversations.keeping.made import Made
+from mediary.conversations.recording.interrupted import BROKEN_OFF, Interruptions
+from mediary.conversations.recording.recorder import Recorder
 from mediary.conversations.speaking import recorded
 from mediary.conversations.speech import transcriber
 from mediary.conversations.turn import Conversations
@@ -51,7 +51,7 @@ from mediary.usage.counters import Counters
 from mediary.usage.room import UsageRoom, open_traces
 
 if TYPE_CHECKING:
-    from mediary.conversations.searching import Searching
+    from mediary.conversations.contexts.searching import Searching
     from mediary.cookies.jar import Jar
     from mediary.database.engine import Database
     from mediary.extractors.base import Recognised
@@ -252,7 +252,7 @@ class Services:
         if table.engine is None:
             return None
         # Most servers never need them.
-        from mediary.conversations.searching import Searching
+        from mediary.conversations.contexts.searching import Searching
         from mediary.websearch.room import WebSearch
 
         return Searching(WebSearch(load("websearch", table.engine)(table, self.http), self.http, table))

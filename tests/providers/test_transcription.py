@@ -12,7 +12,7 @@ from tests.providers.conftest import Make
 from tests.servers.aimock import KEY, Aimock
 from tests.servers.scripted import Asked, Scripted, said, whole
 
-from mediary.conversations.directory import ProviderDirectory
+from mediary.conversations.choice.directory import ProviderDirectory
 from mediary.conversations.speech import transcriber
 from mediary.errors import MissingAuthError, NotFoundError, ProviderError, SettingsError, TooLargeError
 from mediary.formats import detect

@@ -101,6 +101,15 @@ async def test_a_picture_of_the_library_begins_to_move(server: MediaryServer, pe
     assert job.asked["prompt"] == "Let it move"
 
 
+async def test_a_video_by_a_url(server: MediaryServer, peer: VideosPeer) -> None:
+    query = "provider=Films&model=sora-2&prompt=A+boat&size=1280x720"
+    async with aiohttp.ClientSession(server.url) as http, http.get(f"{B}/create?{query}") as answer:
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "video/mp4")
+        assert await answer.read() == peer.data
+    [job] = peer.jobs.values()
+    assert job.asked["size"] == "1280x720"
+
+
 async def test_videos_are_counted(server: MediaryServer, peer: VideosPeer) -> None:
     models = {model["id"]: model for model in await asyncio.to_thread(server.get_json, f"{B}/models/Films")}
     assert [models[name]["video"] for name in ("sora-2", "sora-2-pro", "gpt-4o")] == [True, True, False]

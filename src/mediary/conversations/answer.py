@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mediary.conversations.attempt import Attempt
-from mediary.conversations.bringing import Contexts
-from mediary.conversations.keeper import Keeper, Parent
+from mediary.conversations.contexts.bringing import Contexts
+from mediary.conversations.keeping.keeper import Keeper, Parent
 from mediary.conversations.state import StateOfTurn
 from mediary.errors import BadRequestError, ProviderError, TooLargeError, UnsupportedTypeError
 from mediary.events import (

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from mediary.conversations.asking import Asking
-from mediary.conversations.bringing import Contexts, together
-from mediary.conversations.bucket_parts import BucketParts, Wanted
-from mediary.conversations.carry import Carrier
-from mediary.conversations.directory import ProviderDirectory
-from mediary.conversations.places import Place, filled
-from mediary.conversations.trip import Carried, Plan
+from mediary.conversations.attaching.bucket_parts import BucketParts, Wanted
+from mediary.conversations.attaching.carry import Carrier
+from mediary.conversations.attaching.places import Place, filled
+from mediary.conversations.attaching.trip import Carried, Plan
+from mediary.conversations.choice.asking import Asking
+from mediary.conversations.choice.directory import ProviderDirectory
+from mediary.conversations.contexts.bringing import Contexts, together
 from mediary.errors import ProviderError, ProviderTimeoutError
 from mediary.events import ConversationState, Event, Log, Media, Reasoning
 from mediary.providers.base import Part, Text, TurnRequest

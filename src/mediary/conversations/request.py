@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from mediary.conversations.directory import CUSTOM
+from mediary.conversations.choice.directory import CUSTOM
 from mediary.errors import BadRequestError, FieldError
 
 MAX_PARTS = 10_000

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
-from mediary.conversations.directory import ANY, ProviderDirectory
-from mediary.conversations.recording import Measured, Recorder
+from mediary.conversations.choice.directory import ANY, ProviderDirectory
+from mediary.conversations.recording.recorder import Measured, Recorder
 from mediary.errors import MediaryError, NotFoundError
 from mediary.providers.base import Provider, Speaks
 

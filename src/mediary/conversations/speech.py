@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mediary.conversations.directory import ProviderDirectory
+from mediary.conversations.choice.directory import ProviderDirectory
 from mediary.errors import NotFoundError, SettingsError
 from mediary.formats import Format
 from mediary.providers.base import Transcribes

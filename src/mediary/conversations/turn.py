@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from mediary.conversations.answer import SPECIAL, Answer, For
-from mediary.conversations.asking import Asker, Asking
-from mediary.conversations.attachments import Attachments
+from mediary.conversations.attaching.attachments import Attachments
+from mediary.conversations.attaching.bucket_parts import BucketParts, Wanted
+from mediary.conversations.attaching.carry import Carrier
+from mediary.conversations.attaching.held import Held
+from mediary.conversations.attaching.holder import Holder
+from mediary.conversations.attaching.places import Place
 from mediary.conversations.attempt import Attempt, Deadline, Means, Question
-from mediary.conversations.bringing import Contexts
-from mediary.conversations.bucket_parts import BucketParts, Wanted
-from mediary.conversations.carry import Carrier
-from mediary.conversations.choice import Choice
-from mediary.conversations.context import Context
-from mediary.conversations.directory import ProviderDirectory
-from mediary.conversations.fallback import Fallback, is_passed_on
-from mediary.conversations.held import Held
-from mediary.conversations.holder import Holder
-from mediary.conversations.keeper import Keeper, Parent
-from mediary.conversations.places import Place
-from mediary.conversations.recording import Measured, Recorder
+from mediary.conversations.choice.asking import Asker, Asking
+from mediary.conversations.choice.choosing import Choice
+from mediary.conversations.choice.directory import ProviderDirectory
+from mediary.conversations.choice.fallback import Fallback, is_passed_on
+from mediary.conversations.contexts.bringing import Contexts
+from mediary.conversations.contexts.context import Context
+from mediary.conversations.keeping.keeper import Keeper, Parent
+from mediary.conversations.recording.recorder import Measured, Recorder
 from mediary.conversations.request import ConversationRequest
 from mediary.errors import FieldError, MediaryError, MissingAuthError, RateLimitError
 from mediary.events import Auth, Event, Failure, Log, Media
@@ -34,8 +34,8 @@ from mediary.providers.base import Message, Provider, TurnRequest
 from mediary.settings import ConversationSettings
 
 if TYPE_CHECKING:
-    from mediary.conversations.remembering import Remembering
-    from mediary.conversations.searching import Searching
+    from mediary.conversations.contexts.remembering import Remembering
+    from mediary.conversations.contexts.searching import Searching
 
 SHARE = 4
 """Each context may have one of so many parts of the window."""

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from mediary.conversations.held import Held
-from mediary.conversations.holder import Holder
+from mediary.conversations.attaching.held import Held
+from mediary.conversations.attaching.holder import Holder
 from mediary.errors import TooLargeError
 
 if TYPE_CHECKING:

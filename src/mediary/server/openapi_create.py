@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mediary.conversations.read_out import KINDS
+from mediary.conversations.creating.read_out import KINDS
 from mediary.server.openapi import TEXT, in_header, in_query, refusals
 from mediary.server.routes.create import CREATE, MOST
 
@@ -23,6 +23,7 @@ _MEANINGS: dict[str, tuple[dict[str, Any], str]] = {
     "voice": (TEXT, "The voice, for models that speak and for reading out"),
     "format": ({"type": "string", "enum": list(KINDS)}, "The kind of sound file"),
     "speed": (_NUMBER, "Of speech, as a factor of the usual pace"),
+    "seconds": (_NUMBER, "Of a video"),
     "download_media": (
         _SWITCH | {"default": True},
         "False leads to the provider's own URL instead of keeping the file",

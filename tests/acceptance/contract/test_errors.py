@@ -158,6 +158,8 @@ def test_what_is_false(server: MediaryServer, path: str, said: str) -> None:
     [
         f"{B}/media?trashed=maybe",
         f"{B}/media?limit=many",
+        f"{B}/create?prompt=Hello&json=maybe",
+        f"{B}/create?prompt=Hello&n=x",
         f"{B}/stats?days=x",
         f"{B}/runs?limit=x",
         f"{B}/uploads?limit=x",

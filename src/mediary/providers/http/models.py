@@ -81,7 +81,7 @@ _TYPES: dict[str, Kind | None] = {
 }
 
 
-# What a model makes that makes nothing else; pictures come by the chat then, too.
+# What a model is for that makes nothing but this.
 _ALONE: dict[tuple[str, ...], Kind] = {("image",): "image", ("video",): "video"}
 
 

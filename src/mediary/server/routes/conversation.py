@@ -6,8 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mediary.conversations.held import Held
-from mediary.conversations.holder import LIMIT, Holder
+from mediary.conversations.attaching.held import Held
+from mediary.conversations.attaching.holder import LIMIT, Holder
 from mediary.conversations.request import ConversationRequest, decode_request
 from mediary.conversations.turn import Conversations
 from mediary.errors import FieldError, MethodNotAllowedError

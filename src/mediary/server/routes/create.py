@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from mediary.conversations.create import Creating, Wish, Words
-from mediary.conversations.created import Created, item_name
-from mediary.conversations.read_out import ReadOut
+from mediary.conversations.creating.create import Creating, Wish, Words
+from mediary.conversations.creating.created import Created, item_name
+from mediary.conversations.creating.read_out import ReadOut
 from mediary.conversations.request import ConversationRequest, decode_request
 from mediary.errors import BadRequestError, FieldError, MethodNotAllowedError
 from mediary.server.file_answer import Headers
@@ -25,7 +25,7 @@ from mediary.tasks import in_batches
 CREATE = "/backend-api/v2/create"
 TEXTS = ("model", "provider", "negative_prompt", "reasoning_effort", "aspect_ratio", "size", "voice", "format")
 WHOLE = ("max_tokens", "seed", "steps", "width", "height", "n")
-NUMBERS = ("temperature", "top_p", "speed", "timeout", "stream_timeout")
+NUMBERS = ("temperature", "top_p", "speed", "seconds", "timeout", "stream_timeout")
 SWITCHES = ("web_search", "memory", "filter_markdown", "audio")
 """What is on, off, or on with a word: a query, somebody's name, a language, a voice."""
 MOST = 10**15

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from mediary.conversations.directory import ANY, ProviderDirectory
+from mediary.conversations.choice.directory import ANY, ProviderDirectory
 from mediary.providers.base import Model, Provider
 from mediary.server.openapi import ERROR, in_header
 

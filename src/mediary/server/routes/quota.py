@@ -4,7 +4,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from mediary.conversations.directory import ProviderDirectory
+from mediary.conversations.choice.directory import ProviderDirectory
 from mediary.errors import NotFoundError, ProviderError
 from mediary.providers.base import TellsQuota
 from mediary.server.openapi import ERROR, in_header

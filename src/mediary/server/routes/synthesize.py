@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mediary.conversations.directory import ProviderDirectory
+from mediary.conversations.choice.directory import ProviderDirectory
 from mediary.conversations.speaking import speaking_provider
 from mediary.errors import BadRequestError, MethodNotAllowedError, NotFoundError
 from mediary.server.file_answer import Headers, conditions, send_file

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from mediary.conversations.attachments import Attachments
-from mediary.conversations.held import Held
-from mediary.conversations.holder import LIMIT, Holder
+from mediary.conversations.attaching.attachments import Attachments
+from mediary.conversations.attaching.held import Held
+from mediary.conversations.attaching.holder import LIMIT, Holder
 from mediary.conversations.request import decode_json
 from mediary.errors import FieldError, MethodNotAllowedError
 from mediary.server.held_parts import decoded, hold_file, read_field

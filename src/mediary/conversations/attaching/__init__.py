@@ -1,0 +1,1 @@
+"""What comes with a question, and how it gets to the provider."""

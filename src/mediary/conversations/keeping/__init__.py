@@ -1,0 +1,1 @@
+"""What a turn made or brought goes into the library."""
