@@ -217,6 +217,7 @@ async def test_memory_stays_small_however_long_the_stream(folder: Path, http: Ht
     assert peak < 8 * 1024**2
 
 
+@pytest.mark.may_block(2)  # the test makes the text on its loop
 async def test_memory_stays_small_beside_a_long_text(folder: Path, http: HttpClient):
     library = MediaLibrary.local(folder, http)
     text = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(50 * 1024**2)).decode()

@@ -130,7 +130,8 @@ class Attempt:
                 async with asyncio.timeout(patience):
                     item = await anext(answer, None)
             except TimeoutError:
-                raise ProviderTimeoutError(f"{self.provider.name}: no answer within {patience:g} seconds") from None
+                waited = round(patience or 0.0, 1)
+                raise ProviderTimeoutError(f"{self.provider.name}: no answer within {waited:g} seconds") from None
             if item is None:
                 return
             if _is_answer(item):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -135,7 +136,7 @@ async def test_who_hangs_leaves_time_for_the_next(tmp_path: Path):
         first.play(Hanging())
         answer = await converse(server, model="m", timeout=2)
         assert (chosen(answer), answer.text) == (["First", "Second"], "second")
-        assert answer.logs == ["First: no answer within 1 seconds; Second is asked"]
+        assert re.fullmatch(r"First: no answer within [0-9.]+ seconds; Second is asked", answer.logs[0])
         for _ in range(2):
             assert chosen(await converse(server, model="m", timeout=1)) == ["First", "Second"]
         first.play(says("first"))
